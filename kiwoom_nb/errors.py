@@ -1,0 +1,226 @@
+"""Every error that kiwoom_nb raises: one tree, each text a sentence that says who, what, why and what to do.
+
+::
+
+    KiwoomError
+    ├── CredentialsNotFound     no app key for the mode asked for
+    ├── AuthenticationError     Kiwoom refused the keys or the token
+    │   └── IPNotRegistered     ... because of the address this machine has (8010, 8040, 8050)
+    ├── RequestRefused          Kiwoom answered a REST request with an error of another kind
+    ├── ConnectionFailed        no connection, or it broke
+    ├── KickedOut               another program logged in with the same app key (R10001)
+    ├── ProtocolError           the server said something that a session cannot go on with
+    ├── InsecureURL             a token would have travelled in clear
+    ├── JournalError            a journal cannot be written or read
+    ├── SourceError             what was to be loaded is not there or not ours
+    ├── NotLive                 a live-only call on a frame with nothing behind it
+    ├── ReadOnlyFrame           a write into a live frame
+    └── MissingExtra            an optional dependency is not installed
+
+No text ever holds a token, an app key or a secret key. Attributes keep the parts of each sentence.
+"""
+
+from __future__ import annotations
+
+
+class KiwoomError(Exception):
+    """Base class of every error raised by kiwoom_nb."""
+
+
+class CredentialsNotFound(KiwoomError):
+    """No app key and secret key were found for ``mode`` (``"demo"`` or ``"real"``).
+
+    ``other`` is the other mode when keys were found for that one only, else ``None``.
+    """
+
+    def __init__(self, mode: str, other: str | None = None) -> None:
+        super().__init__(mode, other)
+        self.mode = mode
+        self.other = other
+
+    def __str__(self) -> str:
+        names = "APP_KEY and APP_SECRET" if self.mode == "real" else "APP_KEY_MOCK and APP_SECRET_MOCK"
+        hint = (
+            f' Keys for the other mode were found: if you meant those, pass mode="{self.other}".'
+            if self.other
+            else ""
+        )
+        return (
+            f'No Kiwoom app key was found for mode="{self.mode}".{hint} There are three ways in: '
+            f"pass credentials=(app_key, secret_key), set the environment variables {names}, "
+            f'or store them once in the OS keyring with kn.set_credentials(mode="{self.mode}"). '
+            "kn.replay() needs no account."
+        )
+
+
+class AuthenticationError(KiwoomError):
+    """Kiwoom refused the keys or the token; ``code`` is Kiwoom's (a string such as ``"8005"``), ``message`` its text."""
+
+    advice = (
+        "Check that the app key and secret key belong to the mode you connect to (real and demo keys differ), "
+        "that they have not expired, and run the cell again."
+    )
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"Kiwoom refused the credentials (code {self.code}: {self.message}). {self.advice}"
+
+
+class IPNotRegistered(AuthenticationError):
+    """Kiwoom does not accept the app key or the token from this machine's address (8010, 8040, 8050)."""
+
+    advice = (
+        "The key is bound to registered IP addresses and this machine's public address is not one of them: "
+        "register it on the Kiwoom REST API site (up to 10 addresses), then run the cell again."
+    )
+
+
+class RequestRefused(KiwoomError):
+    """Kiwoom answered the REST request ``what`` with ``return_code`` ``code`` and ``message``."""
+
+    def __init__(self, what: str, code: str, message: str) -> None:
+        super().__init__(what, code, message)
+        self.what = what
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return (
+            f"Kiwoom did not carry out {self.what} (code {self.code}: {self.message}). "
+            "If the code says that there were too many requests, wait a second and try again."
+        )
+
+
+class ConnectionFailed(KiwoomError):
+    """There is no connection to ``server``, or it broke; ``reason`` says why."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(server, reason)
+        self.server = server
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"No connection to {self.server}: {self.reason}. "
+            "Check the network and the address; Kiwoom also refuses connections during its nightly maintenance."
+        )
+
+
+class KickedOut(KiwoomError):
+    """Another program logged in to ``server`` with the same app key, and Kiwoom ended this session (R10001)."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(server)
+        self.server = server
+
+    def __str__(self) -> str:
+        return (
+            f"Another program logged in to {self.server} with the same app key, so Kiwoom ended this session "
+            "(R10001). One key holds one connection: stop the other program (another notebook, a trading bot), "
+            "then run the cell again. kiwoom_nb does not take the connection back by itself."
+        )
+
+
+class ProtocolError(KiwoomError):
+    """The server broke the protocol in a way that the session cannot go on with; ``what`` says how."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return (
+            f"The server did not keep to Kiwoom's protocol: {self.what}. "
+            "If this is Kiwoom itself, please report it with the journal of that minute."
+        )
+
+
+class InsecureURL(KiwoomError):
+    """``url`` is not encrypted and not on this machine, so the token would travel in clear."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url} is not encrypted and not on this machine, so the token would travel in clear. "
+            "Use wss:// (https:// for requests), or pass allow_plaintext=True in a network that you trust."
+        )
+
+
+class JournalError(KiwoomError):
+    """The journal at ``path`` cannot be written or read; ``why`` says the reason, ``todo`` what helps."""
+
+    def __init__(self, path: str, why: str, todo: str) -> None:
+        super().__init__(path, why, todo)
+        self.path = path
+        self.why = why
+        self.todo = todo
+
+    def __str__(self) -> str:
+        return f"The journal {self.path} {self.why}. {self.todo}"
+
+
+class SourceError(KiwoomError):
+    """``source`` cannot be loaded; ``why`` says the reason, ``todo`` what helps."""
+
+    def __init__(self, source: str, why: str, todo: str) -> None:
+        super().__init__(source, why, todo)
+        self.source = source
+        self.why = why
+        self.todo = todo
+
+    def __str__(self) -> str:
+        return f"Cannot load {self.source}: it {self.why}. {self.todo}"
+
+
+class NotLive(KiwoomError):
+    """``call`` needs a stream or a replay behind the frame, and this frame has none."""
+
+    def __init__(self, call: str) -> None:
+        super().__init__(call)
+        self.call = call
+
+    def __str__(self) -> str:
+        return (
+            f"df.kn.{self.call} works only on the frame that kn.stream_balances() or kn.replay() returned; "
+            "this one is a plain DataFrame (loaded, copied or derived) with nothing behind it."
+        )
+
+
+class ReadOnlyFrame(KiwoomError):
+    """A write (``what``) into a live frame, whose rows are only ever added by its stream."""
+
+    # Neither a TypeError nor an AttributeError: pandas swallows those in NDFrame.__setattr__ and would
+    # store a shadow attribute instead of refusing.
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return (
+            f"A live frame is read-only, so {self.what} is refused: its rows are what Kiwoom sent. "
+            "Take df.copy() and work on that."
+        )
+
+
+class MissingExtra(KiwoomError):
+    """``what`` needs the package ``package``, which the extra ``extra`` installs."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(what, package, extra)
+        self.what = what
+        self.package = package
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} needs {self.package}, which is not installed. "
+            f'Install it with: python -m pip install "kiwoom-nb[{self.extra}]"'
+        )
