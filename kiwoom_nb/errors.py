@@ -4,6 +4,7 @@
 
     KiwoomError
     ├── CredentialsNotFound     no app key for the mode asked for
+    ├── CredentialsNotStored    the OS keyring took no keys
     ├── AuthenticationError     Kiwoom refused the keys or the token
     │   └── IPNotRegistered     ... because of the address this machine has (8010, 8040, 8050)
     ├── RequestRefused          Kiwoom answered a REST request with an error of another kind
@@ -39,22 +40,34 @@ class CredentialsNotFound(KiwoomError):
         self.other = other
 
     def __str__(self) -> str:
-        names = "APP_KEY and APP_SECRET" if self.mode == "real" else "APP_KEY_MOCK and APP_SECRET_MOCK"
         hint = (
-            f' Keys for the other mode were found: if you meant those, pass mode="{self.other}".'
-            if self.other
-            else ""
+            f' Keys for the other mode were found: if you meant those, pass mode="{self.other}".' if self.other else ""
         )
         return (
             f'No Kiwoom app key was found for mode="{self.mode}".{hint} There are three ways in: '
-            f"pass credentials=(app_key, secret_key), set the environment variables {names}, "
+            f"pass credentials=(app_key, secret_key), set the environment variables {_variables(self.mode)}, "
             f'or store them once in the OS keyring with kn.set_credentials(mode="{self.mode}"). '
             "kn.replay() needs no account."
         )
 
 
+class CredentialsNotStored(KiwoomError):
+    """The OS keyring took no keys for ``mode``; ``reason`` is the kind of error that it ended with."""
+
+    def __init__(self, mode: str, reason: str) -> None:
+        super().__init__(mode, reason)
+        self.mode = mode
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f'The keys for mode="{self.mode}" were not stored: this machine has no OS keyring that works '
+            f"({self.reason}). Set the environment variables {_variables(self.mode)} instead."
+        )
+
+
 class AuthenticationError(KiwoomError):
-    """Kiwoom refused the keys or the token; ``code`` is Kiwoom's (a string such as ``"8005"``), ``message`` its text."""
+    """Kiwoom refused the keys or the token; ``code`` is Kiwoom's (such as ``"8005"``), ``message`` its text."""
 
     advice = (
         "Check that the app key and secret key belong to the mode you connect to (real and demo keys differ), "
@@ -224,3 +237,7 @@ class MissingExtra(KiwoomError):
             f"{self.what} needs {self.package}, which is not installed. "
             f'Install it with: python -m pip install "kiwoom-nb[{self.extra}]"'
         )
+
+
+def _variables(mode: str) -> str:
+    return "APP_KEY and APP_SECRET" if mode == "real" else "APP_KEY_MOCK and APP_SECRET_MOCK"
