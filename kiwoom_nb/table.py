@@ -7,6 +7,7 @@ a million. Frames handed out are zero-copy views of the first rows and read-only
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from itertools import repeat
 from typing import Any, Final, NamedTuple
@@ -38,6 +39,7 @@ _STORED: Final = {
     "datetime64[ms]": np.int64,
     f"datetime64[us, {TIMEZONE}]": np.int64,
 }
+_KEPT_OWNERS: Final = 256
 _NAT: Final = np.iinfo(np.int64).min
 _INT8_CATEGORIES: Final = 127  # below this many pandas stores codes as int8; any other width would be copied whole
 _INT16_CATEGORIES: Final = 32767
@@ -88,7 +90,9 @@ class BalanceTable:
         self._attrs: tuple[object, str] | None = None
         self._decoder = Decoder()
         self._codes = {name: _Codes(FIXED_CATEGORIES.get(name, ())) for name in CATEGORIES}
-        self._full: tuple[object, pd.DataFrame] | None = None
+        # Whole-capacity frames, newest last. The older ones are kept because pandas counts the owners of a buffer:
+        # a view of which no other owner is alive would be written in place, and our buffers are read-only.
+        self._full: deque[tuple[object, pd.DataFrame]] = deque(maxlen=_KEPT_OWNERS)
         self._allocate(max(capacity, 1))
 
     # --- in ---------------------------------------------------------------------------------------------------
@@ -175,9 +179,9 @@ class BalanceTable:
         """
         rows = self.rows if rows is None else rows
         version = (self._capacity, *map(len, self._codes.values()))
-        if self._full is None or self._full[0] != version:
-            self._full = version, self._make_full()
-        frame = self._full[1].iloc[:rows]
+        if not self._full or self._full[-1][0] != version:
+            self._full.append((version, self._make_full()))
+        frame = self._full[-1][1].iloc[:rows]
         attrs = self.attrs()
         if attrs:
             frame.attrs[ATTRS_KEY] = attrs
@@ -239,7 +243,7 @@ class Line:
     def __init__(self) -> None:
         self._gaps: list[Gap] = []
         self._up = False
-        self._last_heard = 0
+        self.last_heard = 0
 
     def gaps(self) -> list[Gap]:
         """Return the gaps so far in order; of a stream that was stopped the pause shows once it goes on."""
@@ -248,16 +252,21 @@ class Line:
     def heard(self, at: int) -> None:
         """Note that something was received."""
         if self._up:
-            self._last_heard = at
+            self.last_heard = at
 
     def connected(self, at: int) -> None:
         """Note that balance events are pushed from now on: a gap that lasted ends."""
         if self._gaps and self._gaps[-1].end is None:
             self._gaps[-1] = self._gaps[-1]._replace(end=at)
         elif self._up:  # nobody noted the end: the process was killed
-            self._gaps.append(Gap(self._last_heard, at, INTERRUPTED))
+            self._gaps.append(Gap(self.last_heard, at, INTERRUPTED))
         self._up = True
-        self._last_heard = at
+        self.last_heard = at
+
+    def continued(self, at: int) -> None:
+        """Note that the line was up when a new journal began (at midnight), with nothing missing before it."""
+        self._up = True
+        self.last_heard = at
 
     def disconnected(self, since: int, reason: str) -> None:
         """Note that the line is down, and since when nothing was heard."""

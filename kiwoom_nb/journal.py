@@ -1,0 +1,121 @@
+"""The lines of a journal: what a recorded session looks like on disk. No I/O here.
+
+A journal is JSON Lines in UTF-8, one file for a connection owner and a KST trading day. ::
+
+    {"kiwoom_nb":"journal","version":1,"server":"demo","owner":"5f0c..","date":"2026-11-20","created_at":...}
+    {"received_at":1763600400123456,"frame":{"trnm":"REAL","data":[...]}}
+    {"received_at":1763600401000000,"text":"not JSON, or not on one line"}
+    {"received_at":1763600402000000,"event":"disconnected","since":1763600401900000,"reason":"..."}
+
+``received_at`` counts microseconds since the epoch (UTC). A frame that is valid JSON on one line stands there byte
+for byte, so that DuckDB or Polars can query a journal; anything else is an escaped string (``text``), or base64
+(``bytes``) where it is not even UTF-8. Only received frames are written, never sent ones: no token is in a journal.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+import msgspec
+
+VERSION: Final = 1
+SUFFIX: Final = ".jsonl"
+
+CONNECTED: Final = "connected"  # balance events are pushed from now on
+DISCONNECTED: Final = "disconnected"  # `since` is when something was heard last
+STOPPED: Final = "stopped"  # the user stopped it
+CONTINUED: Final = "continued"  # midnight: the line was up when this file began
+REPAIRED: Final = "repaired"  # a torn end was cut off; `text` is what stood there
+LOST: Final = "lost"  # `count` lines could not be written while the disk was full
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The first line: which server and connection owner, and which KST day (``YYYY-MM-DD``)."""
+
+    version: int
+    server: str
+    owner: str
+    date: str
+    created_at: int = 0
+    kiwoom_nb: str = "journal"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A line that is not a frame embedded as it came: an event, or a frame in a string."""
+
+    received_at: int
+    event: str | None = None
+    since: int | None = None
+    reason: str = ""
+    text: str | None = None
+    bytes: str | None = None
+    count: int = 0
+    frame: msgspec.Raw = msgspec.Raw()
+
+
+_FRAME_HEAD: Final = b'{"received_at":'
+_FRAME_KEY: Final = b',"frame":'
+_decode_header = msgspec.json.Decoder(Header).decode
+_decode_entry = msgspec.json.Decoder(Entry).decode
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def header_line(header: Header) -> bytes:
+    """Return the first line of a journal."""
+    return msgspec.json.encode(header) + b"\n"
+
+
+def frame_line(received_at: int, raw: bytes) -> bytes:
+    """Return the line of a received frame: embedded where it is valid JSON on one line, else as a string."""
+    if b"\n" not in raw and b"\r" not in raw and _is_json(raw):
+        return b'{"received_at":%d,"frame":%b}\n' % (received_at, raw)
+    try:
+        return event_line(received_at, text=raw.decode())
+    except UnicodeDecodeError:
+        return event_line(received_at, bytes=base64.b64encode(raw).decode())
+
+
+def event_line(received_at: int, **details: Any) -> bytes:
+    """Return the line of an event: its name under ``event``, and what belongs to it."""
+    return msgspec.json.encode({"received_at": received_at, **details}) + b"\n"
+
+
+def read_header(line: bytes) -> Header | None:
+    """Return the header that ``line`` holds, None if it is not the first line of a journal of ours."""
+    try:
+        header = _decode_header(line)
+    except (ValueError, RecursionError):
+        return None
+    return header if header.kiwoom_nb == "journal" else None
+
+
+def read_line(line: bytes) -> tuple[int, bytes] | Entry | None:
+    """Read a line (without its line break): a frame as (received_at, raw), another entry, or None if damaged."""
+    if line.startswith(_FRAME_HEAD):
+        at = line.find(_FRAME_KEY, len(_FRAME_HEAD), len(_FRAME_HEAD) + 32)
+        if at > 0 and line.endswith(b"}") and line[len(_FRAME_HEAD) : at].isdigit():
+            return int(line[len(_FRAME_HEAD) : at]), line[at + len(_FRAME_KEY) : -1]
+    try:
+        entry = _decode_entry(line)
+        return _frame_of(entry) or entry
+    except (ValueError, RecursionError):
+        return None
+
+
+def _frame_of(entry: Entry) -> tuple[int, bytes] | None:
+    if entry.event is not None:
+        return None
+    if entry.text is not None:
+        return entry.received_at, entry.text.encode()
+    if entry.bytes is not None:
+        return entry.received_at, base64.b64decode(entry.bytes, validate=True)
+    return entry.received_at, bytes(entry.frame)  # written by another program, with spaces or another order
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        _check_json(raw)
+        return raw.isascii() or bool(raw.decode())
+    except (ValueError, RecursionError):
+        return False

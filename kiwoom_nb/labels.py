@@ -1,0 +1,80 @@
+"""The words shown to a user, in Korean and English."""
+
+from __future__ import annotations
+
+import locale
+import os
+from typing import Final
+
+LANGUAGES: Final = ("ko", "en")
+
+WORDS: Final = {
+    # states of a stream
+    "connecting": ("연결 중", "connecting"),
+    "live": ("연결됨", "live"),
+    "reconnecting": ("재연결 중", "reconnecting"),
+    "kicked": ("다른 곳에서 접속됨", "another program took over"),
+    "failed": ("실패", "failed"),
+    "stopped": ("중지", "stopped"),
+    "replaying": ("재생 중", "replaying"),
+    "paused": ("일시정지", "paused"),
+    "finished": ("재생 끝", "replay finished"),
+    # servers
+    "real": ("실전", "REAL"),
+    "demo": ("모의", "demo"),
+    # the rest of a state line
+    "attempt": ("{count}회", "attempt {count}"),
+    "events": ("이벤트 {count:,}건", "{count:,} events"),
+    "no_events": ("아직 이벤트 없음 (04는 체결 때만 옵니다)", "no events yet (04 comes only on fills)"),
+    "last_event": ("마지막 이벤트 {ago}", "last event {ago}"),
+    "waiting": ("{count:,}건 대기", "{count:,} waiting"),
+    "hint_sync": ("df.kn.sync()로 표시", "df.kn.sync() shows them"),
+    "hint_wait": ("첫 이벤트까지 기다리려면 df.kn.wait()", "df.kn.wait() waits for the first"),
+    "gaps": ("끊김 {count}번 (df.kn.gaps)", "{count} gaps (df.kn.gaps)"),
+    "rejected": ("읽지 못한 값 {count}건 (df.kn.rejected)", "{count} rejected (df.kn.rejected)"),
+    "recording": ("기록: {path}", "recording to {path}"),
+    "not_recording": ("기록 안 함", "not recorded"),
+    "recording_failed": ("⚠ 기록 실패: {reason}", "⚠ not being recorded: {reason}"),
+    "stalled": (
+        "⚠ 노트북이 {seconds:.0f}초 동안 멈춰 있었습니다: 오래 걸리는 계산에는 background=True를 쓰세요",
+        "⚠ the notebook stood still for {seconds:.0f} s: for long computations use background=True",
+    ),
+    "just_now": ("방금", "just now"),
+    "seconds_ago": ("{count}초 전", "{count} s ago"),
+    "minutes_ago": ("{count}분 전", "{count} min ago"),
+    "hours_ago": ("{count}시간 전", "{count} h ago"),
+}
+
+_chosen: str | None = None
+
+
+def set_language(language: str) -> None:
+    """Show words in ``"ko"`` (Korean) or ``"en"`` (English) from now on; raise ValueError for any other."""
+    global _chosen  # noqa: PLW0603 - one language a process, as the locale is
+    if language not in LANGUAGES:
+        raise ValueError(f'language must be "ko" or "en", not {language!r}.')
+    _chosen = language
+
+
+def language() -> str:
+    """Return the language chosen, else Korean where the locale is Korean, else English."""
+    if _chosen:
+        return _chosen
+    named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    named = named or (locale.getlocale()[0] or "")
+    return "ko" if named.lower().startswith(("ko", "korean")) else "en"
+
+
+def say(word: str, **values: object) -> str:
+    """Return ``word`` in the language of the user, with ``values`` put in."""
+    return WORDS[word][LANGUAGES.index(language())].format(**values)
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was, in the largest unit that fits."""
+    if seconds < 1:
+        return say("just_now")
+    for word, unit in (("hours_ago", 3600), ("minutes_ago", 60), ("seconds_ago", 1)):
+        if seconds >= unit:
+            return say(word, count=int(seconds // unit))
+    return say("just_now")

@@ -1,0 +1,305 @@
+"""Session: keeps one account's balance events coming: connect, LOGIN, REG, receive, and again after each drop.
+
+It is handed what does the I/O (how to connect, where tokens come from) and the sinks for what comes in, so that it
+runs on any event loop and is tested with a clock that the test turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from . import codes
+from .errors import ConnectionFailed, KickedOut, ProtocolError
+from .protocol import (
+    NOT_LOGGED_IN,
+    Connection,
+    Event,
+    Kicked,
+    LoggedIn,
+    Message,
+    Notice,
+    Refused,
+    Registered,
+    Send,
+    State,
+    Throttled,
+    Unparsed,
+    parse,
+)
+
+SILENCE: Final = 30.0
+"""Seconds without any frame (the server sends a PING each 10) after which the line is taken for dead."""
+ANSWER: Final = 15.0
+"""Seconds within which LOGIN and REG must be answered."""
+STALL: Final = 5.0
+"""Seconds for which the event loop may stand still before that is told."""
+SHORTEST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+
+_TICK: Final = 1.0
+_LONGEST_COUNTED: Final = 2 * _TICK  # of a tick: while the loop stood still, nobody could have read a frame
+_REG_AGAIN_AFTER: Final = 1.0  # 105110: about five registrations a second are allowed
+_STAYED_UP: Final = 30.0  # seconds of life after which the next pause is short again
+_TOKEN_REFUSALS: Final = ("805", "80", "81")  # Kiwoom's codes about tokens and keys
+
+
+class Transport(Protocol):
+    """A socket that carries text frames."""
+
+    async def send(self, frame: str) -> None:
+        """Send one text frame; raise ConnectionFailed if the line is down."""
+        ...
+
+    async def receive(self) -> bytes:
+        """Wait for a frame and return its bytes; raise ConnectionFailed once the line is down."""
+        ...
+
+    async def close(self) -> None:
+        """Close the socket; never raises."""
+        ...
+
+
+class Tokens(Protocol):
+    """Where the token comes from."""
+
+    async def get(self) -> str:
+        """Return the token to log in with."""
+        ...
+
+    async def refused(self, token: str) -> str:
+        """Return another token than the one refused; raise AuthenticationError where there is none."""
+        ...
+
+
+class Sinks(Protocol):
+    """Who is told what happens, at once and in order. None of these may raise."""
+
+    def frame(self, received_at: int, raw: bytes, message: Message | Unparsed) -> None:
+        """Take one received frame (microseconds since the epoch, as it came, parsed)."""
+        ...
+
+    def connected(self, at: int) -> None:
+        """Note that balance events are pushed from now on."""
+        ...
+
+    def disconnected(self, at: int, since: int, reason: str) -> None:
+        """Note that the line is down, and when something was heard last."""
+        ...
+
+    def connecting(self, attempt: int, reason: str) -> None:
+        """Note that attempt number ``attempt`` to connect begins or is waited for; ``reason`` is of the last one."""
+        ...
+
+    def stalled(self, seconds: float) -> None:
+        """Note that the event loop stood still for so long."""
+        ...
+
+
+class Session:
+    """One account's subscription to balance events, for as long as :meth:`run` runs.
+
+    Parameters
+    ----------
+    connect
+        Opens a socket to the server for a token.
+    tokens
+        Gives the token, and another one when the server refuses it.
+    sinks
+        Are told what happens.
+    now
+        The clock of this machine, in microseconds since the epoch.
+    server
+        The server's name, for texts.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[str], Awaitable[Transport]],
+        tokens: Tokens,
+        sinks: Sinks,
+        *,
+        now: Callable[[], int],
+        server: str,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._connect = connect
+        self._tokens = tokens
+        self._sinks = sinks
+        self._now = now
+        self._server = server
+        self._jitter = jitter
+        self._attempt = 0
+        self._token = ""
+        self._token_was_renewed = False
+
+    async def run(self) -> None:
+        """Stay subscribed until cancelled.
+
+        Raises
+        ------
+        AuthenticationError
+            Kiwoom refuses the keys, or the token even after it was issued anew.
+        KickedOut
+            Another program logged in with the same app key (R10001).
+        ProtocolError
+            The server refused the registration.
+        """
+        self._sinks.connecting(self._attempt, "")
+        while True:
+            try:
+                await self._run_once()
+            except _TokenRefused:
+                self._sinks.connecting(self._attempt, "the token was refused and issued anew")
+            except ConnectionFailed as exc:
+                self._attempt += 1
+                self._sinks.connecting(self._attempt, exc.reason)
+                await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Return the seconds to wait: exponential backoff with full jitter, so that clients do not come in step."""
+        longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** min(self._attempt, 16))
+        return SHORTEST_PAUSE + (longest - SHORTEST_PAUSE) * self._jitter()
+
+    async def _run_once(self) -> None:
+        """Connect and receive until the line is down."""
+        self._token = self._token or await self._tokens.get()
+        token, self._token = self._token, ""  # asked for again each time: it may have been renewed meanwhile
+        transport = await self._connect(token)
+        life = _Life(self._now(), asyncio.get_running_loop().time())
+        reason = "stopped"
+        try:
+            await transport.send(life.connection.login(token).frame)
+            await self._receive_and_watch(transport, token, life)
+        except ConnectionFailed as exc:
+            reason = exc.reason
+            raise
+        except (KickedOut, ProtocolError) as exc:
+            reason = type(exc).__name__
+            raise
+        finally:
+            if life.was_live:
+                self._sinks.disconnected(self._now(), life.heard_at, reason)
+            await _leave(transport, life.connection)
+
+    async def _receive_and_watch(self, transport: Transport, token: str, life: _Life) -> None:
+        tasks = [
+            asyncio.ensure_future(self._receive(transport, token, life)),
+            asyncio.ensure_future(self._watch(life)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _receive(self, transport: Transport, token: str, life: _Life) -> None:
+        receive, frame, now = transport.receive, self._sinks.frame, self._now
+        respond, connection = self._respond, life.connection
+        while True:
+            raw = await receive()
+            life.heard_at = at = now()
+            life.silent_for = 0.0
+            message = parse(raw)
+            frame(at, raw, message)
+            for event in connection.receive(message, raw):
+                await respond(event, transport, token, life)
+
+    async def _respond(self, event: Event, transport: Transport, token: str, life: _Life) -> None:
+        if isinstance(event, Send):
+            await transport.send(event.frame)
+        elif isinstance(event, LoggedIn):
+            self._token_was_renewed = False
+            await transport.send(life.connection.register().frame)
+        elif isinstance(event, Registered):
+            life.went_live(asyncio.get_running_loop().time())
+            self._sinks.connected(self._now())
+        elif isinstance(event, Throttled):
+            await asyncio.sleep(_REG_AGAIN_AFTER)
+            await transport.send(life.connection.register().frame)
+        elif isinstance(event, Notice):
+            life.notice = f"{event.message} ({event.code})" if event.message else event.code
+        elif isinstance(event, Kicked):
+            raise KickedOut(self._server)
+        elif isinstance(event, Refused):
+            await self._refused(event, token)
+
+    async def _refused(self, refused: Refused, token: str) -> None:
+        message = codes.scrubbed(refused.message, [token])
+        if refused.trnm == "REG" and refused.code != NOT_LOGGED_IN:
+            raise ProtocolError(f"it refused the registration of type 04 (code {refused.code}: {message})")
+        code = codes.inner_code(refused.message) or refused.code
+        if refused.trnm == "REG" or not code.startswith(_TOKEN_REFUSALS):
+            raise ConnectionFailed(self._server, f"the server refused {refused.trnm} (code {code}: {message})")
+        if code in codes.REISSUE and not self._token_was_renewed:
+            self._token_was_renewed = True
+            self._token = await self._tokens.refused(token)
+            raise _TokenRefused
+        raise codes.authentication_error(code, message)
+
+    async def _watch(self, life: _Life) -> None:
+        """Raise ConnectionFailed once nothing was heard for too long.
+
+        Only time in which the loop ran is counted, a tick at a time: after a cell that computed for minutes frames
+        are waiting in the socket, and they are read before this decides.
+        """
+        clock = asyncio.get_running_loop().time
+        before = clock()
+        while True:
+            await asyncio.sleep(_TICK)
+            passed = clock() - before
+            before += passed
+            if passed > STALL + _TICK:
+                self._sinks.stalled(passed - _TICK)
+            life.silent_for += min(passed, _LONGEST_COUNTED)
+            life.unanswered_for += min(passed, _LONGEST_COUNTED)
+            self._check(life)
+            if life.was_live and clock() - life.live_since > _STAYED_UP:
+                self._attempt = 0
+
+    def _check(self, life: _Life) -> None:
+        if life.silent_for >= SILENCE:
+            raise ConnectionFailed(self._server, life.notice or f"nothing was heard for {SILENCE:.0f} seconds")
+        waits_for = _WAITING.get(life.connection.state)
+        if waits_for and life.unanswered_for >= ANSWER:
+            raise ConnectionFailed(self._server, f"{waits_for} was not answered within {ANSWER:.0f} seconds")
+
+
+class _TokenRefused(Exception):  # not an error: the session tries once more
+    """The token was refused and another one is there."""
+
+
+_WAITING: Final = {State.LOGIN_SENT: "LOGIN", State.LOGGED_IN: "REG", State.REG_SENT: "REG"}
+
+
+class _Life:
+    """What is known of one connection."""
+
+    def __init__(self, now: int, clock: float) -> None:
+        self.connection = Connection()
+        self.heard_at = now
+        self.live_since = clock
+        self.was_live = False
+        self.silent_for = 0.0
+        self.unanswered_for = 0.0
+        self.notice = ""
+
+    def went_live(self, clock: float) -> None:
+        self.was_live = True
+        self.live_since = clock
+
+
+async def _leave(transport: Transport, connection: Connection) -> None:
+    """Take the registration back where that is still possible, and close."""
+    if connection.state is State.LIVE:
+        with contextlib.suppress(ConnectionFailed, TimeoutError):
+            async with asyncio.timeout(1):
+                await transport.send(connection.remove().frame)
+    connection.close()
+    await transport.close()
