@@ -1,0 +1,100 @@
+"""``df.kn``: what can be done with a frame, in one place. Each name here is one line; the work is below."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from . import storage
+from .errors import NotLive
+from .frame import LiveFrame
+from .status import Status
+from .stream import Stream
+from .table import ATTRS_KEY, gaps_frame, rejected_frame
+
+
+@pd.api.extensions.register_dataframe_accessor("kn")
+class Accessor:
+    """The ``df.kn`` of a DataFrame; it keeps nothing but the frame (pandas makes a new one at each access)."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+
+    # --- on any frame -------------------------------------------------------------------------------------------
+
+    @property
+    def gaps(self) -> pd.DataFrame:
+        """When the line was down: ``start``, ``end`` (KST; NaT while it lasts) and ``reason``, one row a gap.
+
+        Fills in a gap are in no row: Kiwoom does not send them again.
+        """
+        return gaps_frame(self._told())
+
+    @property
+    def rejected(self) -> pd.DataFrame:
+        """What could not be read: ``received_at``, ``row`` (Int64; NA: in no row), ``fid``, ``text``, ``reason``.
+
+        The reasons are ``unreadable`` (a value; its cell is NA), ``unknown_fid``, ``unknown_type``, ``unknown_trnm``,
+        ``unknown_system_code`` (told once each), ``not_a_balance_event``, ``no_data``, ``not_json``, ``not_utf8``,
+        ``not_an_object`` (a frame or an entry as a whole), and of a journal ``torn_line``, ``unreadable_line``,
+        ``not_recorded``. Account numbers in ``text`` are masked like the rest; the journal has it all.
+        """
+        return rejected_frame(self._told())
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
+        """Write a Parquet file (zstd) from which ``kn.load`` gives back an equal frame; return its path."""
+        return storage.write_parquet(self._frame, path)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write a CSV file that Excel opens with Hangul intact; return its path."""
+        return storage.write_csv(self._frame, path)
+
+    def to_excel(self, path: str | os.PathLike[str]) -> Path:
+        """Write an Excel workbook (extra ``excel``), times in KST; return its path."""
+        return storage.write_excel(self._frame, path)
+
+    # --- on a live frame ----------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        """What the stream is doing, current without a sync; its text is readable, ``.state`` and ``.error`` too."""
+        return self._source("status").status
+
+    def wait(self, n: int | None = None, timeout: float | None = None) -> bool:
+        """Block until ``n`` rows are there (default: one more than now); return whether they are.
+
+        Works in a cell as in a script. On a stream that has ended it returns False at once; after a kick or a failure
+        it raises that error. An interrupt ends the wait, never the stream. ``timeout`` is in seconds.
+        """
+        return self._source("wait()").wait(n, timeout)
+
+    async def changed(self, n: int | None = None, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as wait()
+        """Do what :meth:`wait` does without blocking: ``await df.kn.changed()``."""
+        return await self._source("changed()").changed(n, timeout)
+
+    def sync(self) -> None:
+        """Show what has arrived; in a notebook that happens by itself."""
+        self._source("sync()").sync()
+
+    def pause(self) -> None:
+        """Hold the frame still; receiving and recording go on."""
+        self._source("pause()").pause()
+
+    def resume(self) -> None:
+        """Let the frame grow again, with what arrived meanwhile."""
+        self._source("resume()").resume()
+
+    def stop(self) -> None:
+        """End the stream and close its journal; the frame stays as it is."""
+        self._source("stop()").stop()
+
+    def _source(self, call: str) -> Stream:
+        if isinstance(self._frame, LiveFrame) and isinstance(self._frame._source, Stream):  # noqa: SLF001 - ours
+            return self._frame._source  # noqa: SLF001
+        raise NotLive(call)
+
+    def _told(self) -> str:
+        text = self._frame.attrs.get(ATTRS_KEY, "")
+        return text if isinstance(text, str) else ""

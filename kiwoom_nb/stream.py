@@ -1,0 +1,397 @@
+"""Stream: what stands behind a live frame. It joins a session, a journal and a table, and shows what arrives.
+
+Two event loops may be involved. The *session's* loop receives, and writes the journal; it is the notebook's own, or
+that of a thread (``background=True``, and always without a notebook). The *frame's* loop is the notebook's; only
+there, and only between two of its steps, are rows shown. A script has no such loop: its rows appear when it asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import dataclasses
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from . import journal
+from .errors import KickedOut
+from .frame import LiveFrame
+from .protocol import Message, Unparsed
+from .recording import KST, Recorder
+from .session import Session, Tokens, Transport
+from .status import Status
+from .storage import read_journal
+from .table import STOPPED, BalanceTable
+
+REFRESH: Final = 0.1
+"""Seconds between two refreshes of the frame at the least."""
+_ENDS_WITHIN: Final = 5.0
+_LOOKS_UP_EVERY: Final = 1.0  # of a wait on a thread: some platforms deliver an interrupt only then
+
+
+def microseconds_now() -> int:
+    """Return the clock of this machine in microseconds since the epoch (UTC)."""
+    return time.time_ns() // 1000
+
+
+class Intake:
+    """The sinks of a session, on its loop: the journal first, then the queue of what the frame's side decodes."""
+
+    def __init__(self, table: BalanceTable, recorder: Recorder | None, ring: Callable[[], None]) -> None:
+        self.arrived: deque[Callable[[], object]] = deque()
+        self.state = "connecting"
+        self.attempt = 0
+        self.reason = ""
+        self.error: BaseException | None = None
+        self.stalled_for = 0.0
+        self.ended = False
+        self._table = table
+        self._recorder = recorder
+        self._ring = ring
+        self._heard_at = 0
+
+    def frame(self, received_at: int, raw: bytes, message: Message | Unparsed) -> None:
+        """Record a received frame, then queue it."""
+        if self.ended:
+            return
+        if self._recorder is not None:
+            self._recorder.frame(received_at, raw)
+        self._heard_at = received_at
+        self.arrived.append(partial(self._table.receive, message, received_at))
+        self._ring()
+
+    def connected(self, at: int) -> None:
+        """Record that balance events are pushed from now on."""
+        self._note(at, journal.CONNECTED)
+        self.state = "live"
+        self.reason = ""
+        self._heard_at = at
+        self.arrived.append(partial(self._table.line.connected, at))
+        self._ring()
+
+    def disconnected(self, at: int, since: int, reason: str) -> None:
+        """Record that the line is down."""
+        if self.ended:
+            return
+        self._note(at, journal.DISCONNECTED, since=since, reason=reason)
+        self.state = "reconnecting"
+        self.reason = reason
+        self.arrived.append(partial(self._table.line.disconnected, since, reason))
+        self._ring()
+
+    def connecting(self, attempt: int, reason: str) -> None:
+        """Keep which attempt this is, and why the last one ended."""
+        self.attempt = attempt
+        self.reason = reason
+        self._ring()
+
+    def stalled(self, seconds: float) -> None:
+        """Keep for how long the loop stood still."""
+        self.stalled_for = max(self.stalled_for, seconds)
+
+    def end(self, at: int, state: str, error: BaseException | None) -> None:
+        """Record the end; whatever comes after it is not ours any more."""
+        if self.ended:
+            return
+        if self.state == "live":
+            self.disconnected(at, self._heard_at, state)
+        self._note(at, journal.STOPPED, reason=state)
+        self.ended = True
+        self.state = state
+        self.error = error
+        if self._recorder is not None:
+            self._recorder.close()
+        self._ring()
+
+    def _note(self, at: int, event: str, **details: str | int) -> None:
+        if self._recorder is not None:
+            self._recorder.event(at, event, **details)
+
+
+class Stream:
+    """One live stream and its frame.
+
+    Parameters
+    ----------
+    connect, tokens
+        Open a socket; give the token.
+    server, owner
+        Name the server and the connection owner, for texts and for the journal.
+    folder
+        Where the journal goes; None: no journal.
+    mask_accounts
+        Show only the last digits of account numbers.
+    loop
+        The frame's loop; None where there is no notebook.
+    background
+        Run the session on a thread of its own (always so without a loop).
+    block
+        Runs a coroutine to its end inside the running ``loop``, for :meth:`wait` in a cell.
+
+    Raises
+    ------
+    JournalError
+        The journal cannot be written.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: Callable[[str], Awaitable[Transport]],
+        tokens: Tokens,
+        server: str,
+        owner: str,
+        folder: Path | None = None,
+        mask_accounts: bool = True,
+        loop: asyncio.AbstractEventLoop | None = None,
+        background: bool = False,
+        block: Callable[[Coroutine[Any, Any, bool]], bool] | None = None,
+        now: Callable[[], int] = microseconds_now,
+    ) -> None:
+        self._now = now
+        self._loop = loop
+        self._block = block
+        self._table = BalanceTable(mask_accounts=mask_accounts)
+        self._recorder = None if folder is None else Recorder(folder, server=server, owner=owner, at=now())
+        if self._recorder is not None:
+            read_journal(self._recorder.path, self._table)
+        self._intake = Intake(self._table, self._recorder, self._ring)
+        self._session = Session(connect, tokens, self._intake, now=now, server=server)
+        self._about = Status(server=server, background=background or loop is None)
+        self._decoding = threading.RLock()  # callbacks of widgets may come on another thread than cells do
+        self._bell = threading.Event()  # rings when something arrived, for waits on a thread
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._refresh_is_planned = False
+        self._refreshed_at = float("-inf")
+        self._paused = False
+        self.frame = LiveFrame(self._table.frame(), self)
+        self._host = _ThreadHost(self._run) if self._about.background else _LoopHost(self._run, loop)
+
+    def __repr__(self) -> str:
+        """Name the server and the state."""
+        return f"<Stream {self._about.server} {self._intake.state}>"
+
+    async def _run(self) -> None:
+        """Run the session to its end. Never raises: nobody awaits it, so what it dies of is told by the status."""
+        try:
+            await self._session.run()
+        except asyncio.CancelledError:
+            self._intake.end(self._now(), STOPPED, None)
+        except KickedOut as exc:
+            self._intake.end(self._now(), "kicked", exc)
+        except Exception as exc:  # noqa: BLE001 - ours or a bug: either way the user is told, in one place
+            self._intake.end(self._now(), "failed", exc)
+
+    # --- what arrived is decoded and shown ------------------------------------------------------------------------
+
+    def _ring(self) -> None:
+        """Note on the session's loop that something arrived: the frame's side looks when it may."""
+        self._bell.set()
+        if self._loop is None:
+            for waiter in tuple(self._waiters):
+                _set_soon(waiter)
+        elif not self._refresh_is_planned:
+            self._refresh_is_planned = True
+            with contextlib.suppress(RuntimeError):  # the notebook's loop is closed: the kernel is going
+                self._loop.call_soon_threadsafe(self._plan_refresh, context=contextvars.Context())
+
+    def _plan_refresh(self) -> None:
+        assert self._loop is not None  # noqa: S101 - it has called this
+        pause = max(0.0, self._refreshed_at + REFRESH - self._loop.time())
+        self._loop.call_later(pause, self._refresh, context=contextvars.Context())
+
+    def _refresh(self) -> None:
+        assert self._loop is not None  # noqa: S101 - it has called this
+        self._refresh_is_planned = False
+        self._refreshed_at = self._loop.time()
+        self._decode()
+        if not self._paused:
+            self._show()
+        for waiter in self._waiters:
+            _set(waiter)
+
+    def _decode(self) -> None:
+        """Decode what arrived. An interrupt in the middle of it leaves the frame at hand to be decoded again."""
+        arrived, table = self._intake.arrived, self._table
+        with self._decoding:
+            while arrived:
+                rows, rejects = table.rows, len(table.rejects)
+                try:
+                    arrived[0]()
+                except BaseException:
+                    table.rows = rows
+                    del table.rejects[rejects:]
+                    raise
+                arrived.popleft()
+
+    def _show(self) -> None:
+        with self._decoding:
+            self.frame._show(self._table.frame())  # noqa: SLF001 - the frame's door for its source
+            self._table.reserve()
+
+    # --- for the user -----------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        """What the stream is doing now; what arrived is counted, but not shown."""
+        self._decode()
+        intake, table = self._intake, self._table
+        return dataclasses.replace(
+            self._about,
+            state=intake.state,
+            events=table.rows,
+            waiting=table.rows - len(self.frame),
+            as_of=_moment(self._now()),
+            last_event_at=_moment(table.last_row_at) if table.rows else None,
+            attempt=intake.attempt,
+            reason=intake.reason,
+            error=intake.error,
+            gaps=len(table.line.gaps()),
+            rejected=len(table.rejects),
+            journal=None if self._recorder is None else self._recorder.path,
+            journal_error=None if self._recorder is None else self._recorder.error,
+            paused=self._paused,
+            stalled_for=intake.stalled_for,
+        )
+
+    def state_line(self) -> str:
+        """Return the status as a sentence."""
+        return str(self.status)
+
+    def sync(self) -> None:
+        """Show what has arrived, also while paused."""
+        self._decode()
+        self._show()
+
+    def start_cell(self) -> None:
+        """Show what has arrived before a cell runs, unless the user holds the frame still."""
+        if not self._paused:
+            self.sync()
+
+    def pause(self) -> None:
+        """Hold the frame still; receiving and recording go on."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Let the frame grow again, with what arrived meanwhile."""
+        self._paused = False
+        self.sync()
+
+    def stop(self) -> None:
+        """End the stream and close its journal; the frame stays as it is. Safe to call twice."""
+        self._host.stop(lambda: self._intake.end(self._now(), STOPPED, None))
+        self.sync()
+
+    def wait(self, n: int | None = None, timeout: float | None = None) -> bool:
+        """Block until ``n`` rows are there (default: one more than now); see :meth:`changed`."""
+        if self._block is not None and not self._about.background and self._runs_in_the_loop():
+            return self._block(self.changed(n, timeout))
+        wanted = len(self.frame) + 1 if n is None else n
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._bell.clear()
+            settled = self._settle(wanted)
+            remaining = _LOOKS_UP_EVERY if ends_at is None else ends_at - time.monotonic()
+            if settled is not None or remaining <= 0:
+                return settled or False
+            self._bell.wait(min(remaining, _LOOKS_UP_EVERY))
+
+    async def changed(self, n: int | None = None, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as in the API contract
+        """Wait until ``n`` rows are there (default: one more than now) and return whether they are.
+
+        On an ended stream it returns at once; after a kick or a failure it raises what ended the stream.
+        """
+        wanted = len(self.frame) + 1 if n is None else n
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while (settled := self._settle(wanted)) is None:
+                    await self._next_ring()
+                return settled
+        return self._settle(wanted) or False
+
+    async def _next_ring(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            if not self._intake.arrived:
+                await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _settle(self, wanted: int) -> bool | None:
+        """Return True (and show them) once ``wanted`` rows are there, False if they never will be, else None."""
+        ended = self._intake.ended  # looked at first: what arrived before the end is decoded below
+        self._decode()
+        if self._table.rows >= wanted:
+            self._show()
+            return True
+        if not ended:
+            return None
+        self._show()
+        if self._intake.error is not None:
+            raise self._intake.error.with_traceback(None)
+        return False
+
+    def _runs_in_the_loop(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
+
+class _LoopHost:
+    """Runs the session as a task of the notebook's own loop."""
+
+    def __init__(self, run: Callable[[], Coroutine[Any, Any, None]], loop: asyncio.AbstractEventLoop | None) -> None:
+        assert loop is not None  # noqa: S101 - without a loop the session runs on a thread
+        # A fresh context: what a library prints or logs in the task must not land in the cell that made it.
+        self._task = loop.create_task(run(), name="kiwoom_nb stream", context=contextvars.Context())
+
+    def stop(self, end: Callable[[], None]) -> None:
+        end()  # at once, since the loop may be going away with the kernel
+        with contextlib.suppress(RuntimeError):
+            self._task.cancel()
+
+
+class _ThreadHost:
+    """Runs the session on a loop of its own, on a thread."""
+
+    def __init__(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._run = run
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="kiwoom_nb-stream", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.ensure_future(self._run())
+        self._ready.set()
+        await self._task
+
+    def stop(self, end: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended by itself
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(_ENDS_WITHIN)
+        end()  # if it hangs in a library, the journal is closed all the same
+
+
+def _set(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _set_soon(waiter: asyncio.Future[None]) -> None:
+    with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits there any more
+        waiter.get_loop().call_soon_threadsafe(_set, waiter)
+
+
+def _moment(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1_000_000, UTC).astimezone(KST)
