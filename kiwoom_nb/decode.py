@@ -109,6 +109,9 @@ class _Memo(dict[Any, Any]):
 
 
 _decode_entries = msgspec.json.Decoder(list[_Entry]).decode
+_split_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_split_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
 _QUOTES: Final = 4 * len(FIDS) + 14  # a pair for each key and each text of such an entry; one key more makes more
 _PRICE_AT: Final = [field.fid for field in _IN_ORDER].index(_PRICE_FID)
 _SYMBOL_AT: Final = [field.fid for field in _IN_ORDER].index(_SYMBOL_FID)
@@ -137,7 +140,8 @@ class Decoder:
         ``first_row`` is the number that the first of them will have; rejects name rows by it. Never raises.
         """
         if isinstance(message, Unparsed):
-            return Batch([], [_reject(received_at, message.raw.decode("utf-8", "replace"), message.reason)])
+            beginning = message.raw[: 4 * LONGEST_TEXT].decode("utf-8", "replace")
+            return Batch([], [_reject(received_at, beginning, message.reason)])
         if message.trnm == "REAL":
             try:
                 return Batch(self._decode_quickly(message.data, received_at), [])
@@ -165,49 +169,52 @@ class Decoder:
             received_at,
         )
 
-    # ... then the careful way goes through it again, value by value.
+    # ... then the careful way goes through it again, value by value: one that cannot be read costs no other.
 
     def _decode_carefully(self, data: msgspec.Raw, received_at: int, first_row: int) -> Batch:
         batch = Batch([], [])
-        entries = _entries(data)
-        if entries is None:
-            text = bytes(data).decode("utf-8", "replace")
-            batch.rejects.append(_reject(received_at, text, "no_data"))
-            return batch
+        try:
+            entries = _split_list(data)
+        except (ValueError, RecursionError):
+            entries = []
+        if not entries:
+            batch.rejects.append(_reject(received_at, _shown(data), "no_data"))
         for entry in entries:
             self._decode_entry(entry, received_at, first_row, batch)
         return batch
 
-    def _decode_entry(self, entry: object, received_at: int, first_row: int, batch: Batch) -> None:
-        kind = entry.get("type") if isinstance(entry, Mapping) else None
-        if isinstance(kind, str) and kind != BALANCE:
-            self._tell_once(batch, kind, _reject(received_at, _dump(entry), "unknown_type"))
+    def _decode_entry(self, raw: msgspec.Raw, received_at: int, first_row: int, batch: Batch) -> None:
+        entry = _members(raw)
+        kind = _string(entry.get("type"))
+        if kind is not None and kind != BALANCE:
+            self._tell_once(batch, kind, _reject(received_at, _shown(raw), "unknown_type"))
             return
-        values = _values(entry) if kind == BALANCE else None
-        if values is None or not isinstance(entry, Mapping):
-            batch.rejects.append(_reject(received_at, _dump(entry), "not_a_balance_event"))
+        values = _values(entry.get("values")) if kind == BALANCE else {}
+        if not values:
+            batch.rejects.append(_reject(received_at, _shown(raw), "not_a_balance_event"))
             return
-        reading = _Reading(received_at, first_row + len(batch.rows), batch.rejects)
-        fields = [reading.read(RULES[field.kind], values.get(field.fid), field.fid) for field in _IN_ORDER]
-        venue, direction = _derive(reading, entry.get("item"), values)
-        batch.rows.append((venue, *fields, direction, received_at))
+        reading = _Reading(received_at, first_row + len(batch.rows), {})
+        batch.rows.append(reading.row_of(entry.get("item"), values))
+        batch.rejects.extend(reading.refused.values())
         for fid in sorted(values.keys() - _KNOWN_FIDS):
-            unknown = Reject(received_at, reading.row, fid, _dump(values[fid])[:LONGEST_TEXT], "unknown_fid")
+            unknown = Reject(received_at, reading.number, fid, _shown(values[fid])[:LONGEST_TEXT], "unknown_fid")
             self._tell_once(batch, fid, unknown)
 
     def _decode_other(self, message: Message, received_at: int) -> Batch:
-        trnm = message.trnm
         batch = Batch([], [])
-        if not isinstance(trnm, str) or trnm not in _KNOWN_TRNMS:
-            self._tell_once(batch, _dump(trnm), _reject(received_at, _dump(trnm), "unknown_trnm"))
-        elif trnm == "SYSTEM" and message.code not in SYSTEM_CODES:
-            text = f"{_dump(message.code)}: {_dump(message.message)}"
-            self._tell_once(batch, _dump(message.code), _reject(received_at, text, "unknown_system_code"))
+        if not isinstance(message.trnm, str) or message.trnm not in _KNOWN_TRNMS:
+            trnm = _dump(message.trnm)
+            self._tell_once(batch, trnm, _reject(received_at, trnm, "unknown_trnm"))
+        elif message.trnm == "SYSTEM":
+            code = _dump(message.code).strip()
+            if code not in SYSTEM_CODES:
+                text = f"{code}: {_dump(message.message)}"
+                self._tell_once(batch, code, _reject(received_at, text, "unknown_system_code"))
         return batch
 
     def _tell_once(self, batch: Batch, key: str, reject: Reject) -> None:
         """Add ``reject`` the first time that ``key`` is met for its reason, and never again."""
-        met = (reject.reason, key)
+        met = (reject.reason, key[:LONGEST_TEXT])
         if met not in self._told and len(self._told) < _TELL_AT_MOST:
             self._told.add(met)
             batch.rejects.append(reject)
@@ -233,68 +240,84 @@ def _read_integers(texts: tuple[str, ...]) -> Iterable[int | None]:
 
 
 class _Reading(NamedTuple):
-    """The careful reading of one row: what cannot be read becomes None and a reject."""
+    """The careful reading of one row: what cannot be read becomes None, and one reject for its field."""
 
     received_at: int
-    row: int
-    rejects: list[Reject]
+    number: int
+    refused: dict[str, Reject]
 
-    def read(self, rule: Callable[[str], Any], value: object, fid: str) -> Any:
-        if value is None:
-            return None
+    def row_of(self, item: msgspec.Raw | None, values: Mapping[str, msgspec.Raw]) -> Row:
+        fields = [self.read(RULES[field.kind], values.get(field.fid), field.fid) for field in _IN_ORDER]
+        named = (values.get(_SYMBOL_FID), _SYMBOL_FID) if _is_blank(item) else (item, "item")
+        direction = self.read(schema.direction, values.get(_PRICE_FID), _PRICE_FID)
+        return (self.read(schema.venue, *named), *fields, direction, self.received_at)
+
+    def read(self, rule: Callable[[str], Any], value: msgspec.Raw | None, fid: str) -> Any:
         try:
-            return rule(_as_text(value))
+            return rule(_text(value, fid))
         except Unreadable:
-            text = _dump(value)[:LONGEST_TEXT]
-            self.rejects.append(Reject(self.received_at, self.row, fid, text, "unreadable"))
+            text = _shown(value)[:LONGEST_TEXT]
+            self.refused[fid] = Reject(self.received_at, self.number, fid, text, "unreadable")
             return None
 
 
-def _derive(reading: _Reading, item: object, values: Mapping[str, object]) -> tuple[str | None, int | None]:
-    """Return the venue and the direction of the price (whose text was refused before if it is unreadable)."""
-    has_item = isinstance(item, str) and not item.isspace() and item != ""
-    venue = (
-        reading.read(schema.venue, item, "item")
-        if has_item
-        else reading.read(schema.venue, values.get(_SYMBOL_FID), _SYMBOL_FID)
-    )
+def _text(value: msgspec.Raw | None, fid: str) -> str:
+    """Return the text of a JSON value: a number's is what it is written as; missing and null are blank."""
+    written = b"null" if value is None else bytes(value)
+    if written == b"null":
+        return ""
+    if written[0] in b"-0123456789" and fid != _SYMBOL_FID:  # a code that was made a number has lost its zeros
+        return written.decode()
+    text = _string(value)
+    if text is None:
+        raise Unreadable(written)
+    return text
+
+
+def _string(value: msgspec.Raw | None) -> str | None:
+    """Return the text that a JSON string holds, None where the value is none, or not UTF-8."""
     try:
-        return venue, schema.direction(_as_text(values.get(_PRICE_FID) or ""))
-    except Unreadable:
-        return venue, None
-
-
-def _as_text(value: object) -> str:
-    """Return the text of a value; a JSON number says the same as its text, nothing else does."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    raise Unreadable(_dump(value))
-
-
-def _entries(data: msgspec.Raw) -> list[object] | None:
-    try:
-        entries = msgspec.json.decode(data)
-    except (ValueError, RecursionError):
+        return None if value is None else _decode_text(value)
+    except ValueError:
         return None
-    return entries if isinstance(entries, list) and entries else None
 
 
-def _values(entry: object) -> Mapping[str, object] | None:
+def _is_blank(value: msgspec.Raw | None) -> bool:
+    if value is None or bytes(value) == b"null":
+        return True
+    text = _string(value)
+    return text is not None and not text.strip()
+
+
+def _members(value: msgspec.Raw | str) -> dict[str, msgspec.Raw]:
+    """Return the members of a JSON object (of duplicate keys the last), none where the value is no object."""
+    try:
+        return _split_object(value)
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _values(value: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
     """Return the values of an entry; one trader has met them encoded a second time, as a JSON string."""
-    values = entry.get("values") if isinstance(entry, Mapping) else None
-    if isinstance(values, str):
-        try:
-            values = msgspec.json.decode(values)
-        except (ValueError, RecursionError):
-            return None
-    return values if isinstance(values, Mapping) and values else None
+    if value is None:
+        return {}
+    text = _string(value)
+    return _members(value if text is None else text)
 
 
 def _reject(received_at: int, text: str, reason: str) -> Reject:
     return Reject(received_at, None, None, text[:LONGEST_TEXT], reason)
 
 
+def _shown(value: msgspec.Raw | None) -> str:
+    """Return what a JSON value says, for a reader: a string without its quotes, anything else as it came."""
+    text = _string(value)
+    written = b"" if value is None else bytes(value)
+    return written.decode("utf-8", "replace") if text is None else text
+
+
 def _dump(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    try:
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    except RecursionError:
+        return "(deeply nested)"

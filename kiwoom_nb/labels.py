@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
+import re
 from typing import Final
 
 LANGUAGES: Final = ("ko", "en")
@@ -45,6 +46,7 @@ WORDS: Final = {
     "hours_ago": ("{count}시간 전", "{count} h ago"),
 }
 
+_KOREAN: Final = re.compile(r"korean|ko\b|ko_", re.IGNORECASE)  # Windows says Korean_Korea; kok is Konkani
 _chosen: str | None = None
 
 
@@ -60,9 +62,15 @@ def language() -> str:
     """Return the language chosen, else Korean where the locale is Korean, else English."""
     if _chosen:
         return _chosen
-    named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    named = named or (locale.getlocale()[0] or "")
-    return "ko" if named.lower().startswith(("ko", "korean")) else "en"
+    named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or _system_locale()
+    return "ko" if _KOREAN.match(named) else "en"
+
+
+def _system_locale() -> str:
+    try:
+        return locale.getlocale()[0] or ""
+    except ValueError:  # macOS has locales that Python does not know
+        return ""
 
 
 def say(word: str, **values: object) -> str:

@@ -7,11 +7,13 @@ number away; where they do not, more of them are shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 SHOWN_DIGITS: Final = 4
 _HIDDEN: Final = "x"
+_MASKED: Final = re.compile(r"x{4,}[^x]*|x{1,3}(#\d+)?")
 _LONG_NUMBER: Final = re.compile(r"\d{9,}")
 
 
@@ -22,9 +24,9 @@ def mask_accounts(accounts: Sequence[str]) -> list[str]:
     """
     labels = [_mask(account, SHOWN_DIGITS) for account in accounts]
     for shown in range(SHOWN_DIGITS + 1, max(map(len, accounts), default=0)):
-        if len(set(labels)) == len(labels):
+        alike = {label for label, count in Counter(labels).items() if count > 1}
+        if not alike:
             break
-        alike = {label for label in labels if labels.count(label) > 1}
         labels = [
             _mask(account, shown) if label in alike else label for account, label in zip(accounts, labels, strict=True)
         ]
@@ -33,23 +35,30 @@ def mask_accounts(accounts: Sequence[str]) -> list[str]:
 
 def mask_text(text: str, labels: Mapping[str, str], *, whole: bool) -> str:
     """Return ``text`` without account numbers: the known ones (``labels``), in a ``whole`` frame any long number."""
-    for account, label in labels.items():
-        text = text.replace(account, label)
+    for account in sorted(labels, key=len, reverse=True):  # the longest first: one may be a part of another
+        text = text.replace(account, labels[account])
     return _LONG_NUMBER.sub(lambda match: _mask(match[0], SHOWN_DIGITS), text) if whole else text
 
 
 def _mask(account: str, shown: int) -> str:
-    if account.startswith(_HIDDEN):
+    if _MASKED.fullmatch(account):
         return account
     hidden = max(len(account) - shown, min(len(account), SHOWN_DIGITS))  # a short one hides four, if it has them
     return _HIDDEN * hidden + account[hidden:]
 
 
-def _number_the_alike(labels: Iterable[str]) -> list[str]:
+def _number_the_alike(labels: Sequence[str]) -> list[str]:
     """Tell apart what differs only in digits that stay hidden."""
-    seen: dict[str, int] = {}
+    taken = set(labels)
+    seen: Counter[str] = Counter()
     numbered = []
     for label in labels:
-        seen[label] = seen.get(label, 0) + 1
-        numbered.append(label if seen[label] == 1 else f"{label}#{seen[label]}")
+        seen[label] += 1
+        if seen[label] == 1:
+            numbered.append(label)
+            continue
+        while (other := f"{label}#{seen[label]}") in taken:
+            seen[label] += 1
+        taken.add(other)
+        numbered.append(other)
     return numbered

@@ -1,6 +1,6 @@
 """Kiwoom's WebSocket protocol without I/O: feed it what was received, send what it returns, look at its events.
 
-``LOGIN`` -> ack -> ``REG`` -> ack -> live; ``PING`` is echoed as it came in any state; nothing but LOGIN is sent
+``LOGIN`` -> ack -> ``REG`` -> ack -> live; ``PING`` is echoed as it came in any state; nothing else but LOGIN is sent
 before the LOGIN ack (the server drops such frames with 100013). LOGIN and PING are not on the official page of
 type 04; they are what Kiwoom's own client and independent measurements show. REG and REMOVE are on the page.
 
@@ -202,7 +202,9 @@ class Connection:
         if isinstance(message, Unparsed) or message.trnm == "REAL":
             return ()
         if message.trnm == "PING":
-            return (Send(raw.decode("utf-8", "replace")),)
+            # With an error code it is no PING but the server's complaint about an echo: answered, it would come again.
+            complaint = message.return_code is not None and not _is_success(_text(message.return_code))
+            return () if complaint else (Send(raw.decode("utf-8", "replace")),)
         answer = self._ANSWERS.get(message.trnm) if isinstance(message.trnm, str) else None
         return answer(self, message) if answer else ()
 
@@ -256,7 +258,10 @@ def _frame(**fields: object) -> Send:
 
 
 def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else "" if value is None else str(value)
+    """Return a code or a message as text: codes come as numbers and as strings; anything else says nothing."""
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) else ""
 
 
 def _is_success(code: str) -> bool:

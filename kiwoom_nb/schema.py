@@ -6,6 +6,7 @@ widgets all read the lines below; nothing else in the package knows a FID.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -118,23 +119,23 @@ class Unreadable(ValueError):
 _INTEGER = re.compile(r" *([+-]{0,2})([0-9]+)(?:\.0*)? *\Z", re.ASCII)
 _DECIMAL = re.compile(r" *([+-]{0,2})([0-9]+(?:\.[0-9]*)?|\.[0-9]+) *\Z", re.ASCII)
 _DAY = re.compile(r" *([0-9]{4})([0-9]{2})([0-9]{2}) *\Z", re.ASCII)
-_LONGEST_NUMBER = 64  # int() of a long digit string costs quadratic time; no field of Kiwoom's is near this
+_INT64_DIGITS = 19  # as many as INT64_MAX has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PREFIXED_LENGTH = 7  # A005930: an issue code behind the market letter that the older API put before it
 
 
 def integer(text: str) -> int | None:
     """Read a whole number: spaces, up to two signs (``--`` is one minus), digits, an optional ``.0``."""
-    if text.isascii() and text.isdigit() and len(text) < 19:  # noqa: PLR2004 - always fits an int64
+    if text.isascii() and text.isdigit() and len(text) < _INT64_DIGITS:
         return int(text)
-    match = _INTEGER.match(text) if len(text) <= _LONGEST_NUMBER else None
+    match = _INTEGER.match(text)
     if match is None:
         _refuse_unless_blank(text)
         return None
-    value = -int(match[2]) if "-" in match[1] else int(match[2])
-    if abs(value) > INT64_MAX:
+    digits = match[2].lstrip("0") or "0"
+    if len(digits) > _INT64_DIGITS or int(digits) > INT64_MAX:  # int() refuses, and is slow at, thousands of digits
         raise Unreadable(text)
-    return value
+    return -int(digits) if "-" in match[1] else int(digits)
 
 
 def magnitude(text: str) -> int | None:
@@ -152,12 +153,14 @@ def direction(text: str) -> int | None:
 
 def decimal(text: str) -> float | None:
     """Read a number with an optional fraction; signs and spaces as for :func:`integer`."""
-    match = _DECIMAL.match(text) if len(text) <= _LONGEST_NUMBER else None
+    match = _DECIMAL.match(text)
     if match is None:
         _refuse_unless_blank(text)
         return None
     value = float(match[2])
-    return -value if "-" in match[1] else value
+    if value == math.inf:
+        raise Unreadable(text)
+    return 0.0 - value if "-" in match[1] else value  # a minus before zero is no -0.0
 
 
 def date(text: str) -> int | None:
@@ -187,7 +190,7 @@ def name(text: str) -> str | None:
 
 def symbol(text: str) -> str | None:
     """Return the issue code: without the venue suffix (``_NX``, ``_AL``) and the ``A``/``J`` of a 7-character code."""
-    issue = text.strip().partition("_")[0]
+    issue = text.strip().partition("_")[0].rstrip()
     if len(issue) == _PREFIXED_LENGTH and issue[0] in "AJ":
         issue = issue[1:]
     return issue or None

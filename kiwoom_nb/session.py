@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, Never, Protocol
 
 from . import codes
-from .errors import ConnectionFailed, KickedOut, ProtocolError
+from .errors import ConnectionFailed, KickedOut, KiwoomError, ProtocolError, RequestRefused
 from .protocol import (
     NOT_LOGGED_IN,
     Connection,
@@ -44,7 +44,11 @@ _TICK: Final = 1.0
 _LONGEST_COUNTED: Final = 2 * _TICK  # of a tick: while the loop stood still, nobody could have read a frame
 _REG_AGAIN_AFTER: Final = 1.0  # 105110: about five registrations a second are allowed
 _STAYED_UP: Final = 30.0  # seconds of life after which the next pause is short again
-_TOKEN_REFUSALS: Final = ("805", "80", "81")  # Kiwoom's codes about tokens and keys
+_LAST_LOOK: Final = 0.1  # time for the loop to read what waits in the socket
+_LEAVE_WITHIN: Final = 1.0
+_STOPPED: Final = "stopped"
+_TOKEN_REFUSALS: Final = ("80", "81")  # so begin Kiwoom's codes about tokens and keys
+_BAD_TOKEN: Final = "805004"  # noqa: S105 - the code of a refused LOGIN whose text does not name the reason
 
 
 class Transport(Protocol):
@@ -133,7 +137,7 @@ class Session:
         self._server = server
         self._jitter = jitter
         self._attempt = 0
-        self._token = ""
+        self._refusal: _Refusal | None = None
         self._token_was_renewed = False
 
     async def run(self) -> None:
@@ -148,15 +152,24 @@ class Session:
         ProtocolError
             The server refused the registration.
         """
+        try:
+            await self._stay_subscribed()
+        except KiwoomError as exc:
+            failure = exc
+        # Raised outside the handler and without its traceback, whose variables hold what was received: a server may
+        # echo the token.
+        raise failure.with_traceback(None)
+
+    async def _stay_subscribed(self) -> Never:
         self._sinks.connecting(self._attempt, "")
         while True:
             try:
                 await self._run_once()
             except _TokenRefused:
-                self._sinks.connecting(self._attempt, "the token was refused and issued anew")
-            except ConnectionFailed as exc:
+                self._sinks.connecting(self._attempt, "the token was refused and is issued anew")
+            except (ConnectionFailed, RequestRefused) as exc:  # the second: where tokens come from is out of order
                 self._attempt += 1
-                self._sinks.connecting(self._attempt, exc.reason)
+                self._sinks.connecting(self._attempt, _reason(exc))
                 await asyncio.sleep(self._pause())
 
     def _pause(self) -> float:
@@ -164,30 +177,40 @@ class Session:
         longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** min(self._attempt, 16))
         return SHORTEST_PAUSE + (longest - SHORTEST_PAUSE) * self._jitter()
 
+    async def _begin(self) -> _Life:
+        """Return a new life with the token to log in with: asked for each time, it may have been renewed meanwhile."""
+        refusal = self._refusal
+        if refusal is None:
+            return _Life(await self._tokens.get())
+        life = _Life(await self._tokens.refused(refusal.token))
+        if life.token == refusal.token:
+            raise codes.authentication_error(refusal.code, refusal.message)
+        self._refusal = None
+        self._token_was_renewed = True
+        return life
+
     async def _run_once(self) -> None:
         """Connect and receive until the line is down."""
-        self._token = self._token or await self._tokens.get()
-        token, self._token = self._token, ""  # asked for again each time: it may have been renewed meanwhile
-        transport = await self._connect(token)
-        life = _Life(self._now(), asyncio.get_running_loop().time())
-        reason = "stopped"
+        life = await self._begin()
+        transport = await self._connect(life.token)
+        life.heard_at = self._now()
+        reason = _STOPPED
         try:
-            await transport.send(life.connection.login(token).frame)
-            await self._receive_and_watch(transport, token, life)
+            await self._receive_and_watch(transport, life)
         except ConnectionFailed as exc:
-            reason = exc.reason
-            raise
-        except (KickedOut, ProtocolError) as exc:
+            reason = life.notice or exc.reason
+            raise ConnectionFailed(self._server, reason) from exc
+        except Exception as exc:
             reason = type(exc).__name__
             raise
         finally:
             if life.was_live:
                 self._sinks.disconnected(self._now(), life.heard_at, reason)
-            await _leave(transport, life.connection)
+            await _leave(transport, life.connection, stopping=reason == _STOPPED)
 
-    async def _receive_and_watch(self, transport: Transport, token: str, life: _Life) -> None:
+    async def _receive_and_watch(self, transport: Transport, life: _Life) -> None:
         tasks = [
-            asyncio.ensure_future(self._receive(transport, token, life)),
+            asyncio.ensure_future(self._receive(transport, life)),
             asyncio.ensure_future(self._watch(life)),
         ]
         try:
@@ -199,47 +222,51 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _receive(self, transport: Transport, token: str, life: _Life) -> None:
+    async def _receive(self, transport: Transport, life: _Life) -> None:
         receive, frame, now = transport.receive, self._sinks.frame, self._now
         respond, connection = self._respond, life.connection
+        await _send(transport, connection.login(life.token))
         while True:
             raw = await receive()
             life.heard_at = at = now()
             life.silent_for = 0.0
+            life.notice = ""
             message = parse(raw)
             frame(at, raw, message)
             for event in connection.receive(message, raw):
-                await respond(event, transport, token, life)
+                await respond(event, transport, life)
 
-    async def _respond(self, event: Event, transport: Transport, token: str, life: _Life) -> None:
+    async def _respond(self, event: Event, transport: Transport, life: _Life) -> None:
         if isinstance(event, Send):
-            await transport.send(event.frame)
+            await _send(transport, event)
         elif isinstance(event, LoggedIn):
             self._token_was_renewed = False
-            await transport.send(life.connection.register().frame)
+            life.unanswered_for = 0.0
+            await _send(transport, life.connection.register())
         elif isinstance(event, Registered):
             life.went_live(asyncio.get_running_loop().time())
             self._sinks.connected(self._now())
         elif isinstance(event, Throttled):
             await asyncio.sleep(_REG_AGAIN_AFTER)
-            await transport.send(life.connection.register().frame)
+            await _send(transport, life.connection.register())
         elif isinstance(event, Notice):
-            life.notice = f"{event.message} ({event.code})" if event.message else event.code
+            notice = f"{event.message} ({event.code})" if event.message else event.code
+            life.notice = codes.scrubbed(notice, [life.token])
         elif isinstance(event, Kicked):
             raise KickedOut(self._server)
         elif isinstance(event, Refused):
-            await self._refused(event, token)
+            self._refused(event, life)
 
-    async def _refused(self, refused: Refused, token: str) -> None:
-        message = codes.scrubbed(refused.message, [token])
+    def _refused(self, refused: Refused, life: _Life) -> Never:
+        message = codes.scrubbed(refused.message, [life.token])
+        outer = codes.scrubbed(refused.code, [life.token])
+        code = codes.inner_code(refused.message) or outer
         if refused.trnm == "REG" and refused.code != NOT_LOGGED_IN:
-            raise ProtocolError(f"it refused the registration of type 04 (code {refused.code}: {message})")
-        code = codes.inner_code(refused.message) or refused.code
+            raise ProtocolError(f"it refused the registration of type 04 (code {outer}: {message})")
         if refused.trnm == "REG" or not code.startswith(_TOKEN_REFUSALS):
             raise ConnectionFailed(self._server, f"the server refused {refused.trnm} (code {code}: {message})")
-        if code in codes.REISSUE and not self._token_was_renewed:
-            self._token_was_renewed = True
-            self._token = await self._tokens.refused(token)
+        if (code in codes.REISSUE or code == _BAD_TOKEN) and not self._token_was_renewed:
+            self._refusal = _Refusal(life.token, code, message)
             raise _TokenRefused
         raise codes.authentication_error(code, message)
 
@@ -259,32 +286,39 @@ class Session:
                 self._sinks.stalled(passed - _TICK)
             life.silent_for += min(passed, _LONGEST_COUNTED)
             life.unanswered_for += min(passed, _LONGEST_COUNTED)
-            self._check(life)
+            if _overdue(life):
+                await asyncio.sleep(_LAST_LOOK)
+                if reason := _overdue(life):
+                    raise ConnectionFailed(self._server, reason)
             if life.was_live and clock() - life.live_since > _STAYED_UP:
                 self._attempt = 0
 
-    def _check(self, life: _Life) -> None:
-        if life.silent_for >= SILENCE:
-            raise ConnectionFailed(self._server, life.notice or f"nothing was heard for {SILENCE:.0f} seconds")
-        waits_for = _WAITING.get(life.connection.state)
-        if waits_for and life.unanswered_for >= ANSWER:
-            raise ConnectionFailed(self._server, f"{waits_for} was not answered within {ANSWER:.0f} seconds")
-
 
 class _TokenRefused(Exception):  # not an error: the session tries once more
-    """The token was refused and another one is there."""
+    """The token was refused and another one is worth asking for."""
 
 
-_WAITING: Final = {State.LOGIN_SENT: "LOGIN", State.LOGGED_IN: "REG", State.REG_SENT: "REG"}
+class _Refusal:
+    """A token that was refused, and why."""
+
+    def __init__(self, token: str, code: str, message: str) -> None:
+        self.token = token
+        self.code = code
+        self.message = message
 
 
 class _Life:
-    """What is known of one connection."""
+    """What is known of one connection.
 
-    def __init__(self, now: int, clock: float) -> None:
+    It also keeps the token, so that no variable does: a traceback, even of a bug, may show the variables of each
+    frame, but of this only that it is there.
+    """
+
+    def __init__(self, token: str) -> None:
+        self.token = token
         self.connection = Connection()
-        self.heard_at = now
-        self.live_since = clock
+        self.heard_at = 0
+        self.live_since = 0.0
         self.was_live = False
         self.silent_for = 0.0
         self.unanswered_for = 0.0
@@ -295,11 +329,43 @@ class _Life:
         self.live_since = clock
 
 
-async def _leave(transport: Transport, connection: Connection) -> None:
-    """Take the registration back where that is still possible, and close."""
-    if connection.state is State.LIVE:
-        with contextlib.suppress(ConnectionFailed, TimeoutError):
-            async with asyncio.timeout(1):
-                await transport.send(connection.remove().frame)
-    connection.close()
-    await transport.close()
+_WAITING: Final = {State.LOGIN_SENT: "LOGIN", State.LOGGED_IN: "REG", State.REG_SENT: "REG"}
+
+
+def _overdue(life: _Life) -> str:
+    """Return what should have come long ago, the empty string where nothing is missing."""
+    if life.silent_for >= SILENCE:
+        return f"nothing was heard for {SILENCE:.0f} seconds"
+    waits_for = _WAITING.get(life.connection.state)
+    return (
+        f"{waits_for} was not answered within {ANSWER:.0f} seconds"
+        if waits_for and life.unanswered_for >= ANSWER
+        else ""
+    )
+
+
+def _reason(exc: ConnectionFailed | RequestRefused) -> str:
+    if isinstance(exc, ConnectionFailed):
+        return exc.reason
+    return f"Kiwoom did not carry out {exc.what} (code {exc.code}: {exc.message})"
+
+
+async def _send(transport: Transport, send: Send) -> None:
+    """Send a frame; that the line is down is for :meth:`Transport.receive` to say.
+
+    What came before the line went down is still to be read: events, and perhaps why (R10001).
+    """
+    with contextlib.suppress(ConnectionFailed):
+        await transport.send(send.frame)
+
+
+async def _leave(transport: Transport, connection: Connection, *, stopping: bool) -> None:
+    """Close; take the registration back where we end it, and not the line did."""
+    try:
+        if stopping and connection.state is State.LIVE:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_WITHIN):
+                    await _send(transport, connection.remove())
+    finally:
+        connection.close()
+        await transport.close()
