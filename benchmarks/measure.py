@@ -42,7 +42,7 @@ def in_turn(portions: int, **sides: Callable[[int], int]) -> dict[str, float]:
     costs: dict[str, list[float]] = {name: [] for name in sides}
     for portion in range(portions):
         for name, work in sides.items():
-            gc.freeze()  # what the other side keeps alive must not cost this side's garbage collector anything
+            gc.collect()  # what the other side left must not cost this side's garbage collector anything
             begin = time.perf_counter()
             units = work(portion)
             costs[name].append((time.perf_counter() - begin) / units * 1e6)

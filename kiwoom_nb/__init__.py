@@ -18,7 +18,7 @@ from .labels import set_language
 if TYPE_CHECKING:
     from .classroom import serve
     from .credentials import set_credentials
-    from .notebook import stream_balances
+    from .notebook import replay, stream_balances
     from .storage import load
     from .trading_day import simulate
 
@@ -26,6 +26,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "load",
+    "replay",
     "serve",
     "set_credentials",
     "set_language",
@@ -36,6 +37,7 @@ __all__ = [
 # Where each name is found when it is first used: `import kiwoom_nb` stays about as quick as `import pandas`.
 _HOMES = {
     "load": "storage",
+    "replay": "notebook",
     "serve": "classroom",
     "set_credentials": "credentials",
     "simulate": "trading_day",

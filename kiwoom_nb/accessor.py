@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from . import storage
-from .errors import NotLive
+from .errors import NotLive, NotReplayed
 from .frame import LiveFrame
+from .playback import Moment, Playback
 from .status import Status
 from .stream import Stream
 from .table import ATTRS_KEY, gaps_frame, rejected_frame
@@ -38,8 +39,9 @@ class Accessor:
 
         The reasons are ``unreadable`` (a value; its cell is NA), ``unknown_fid``, ``unknown_type``, ``unknown_trnm``,
         ``unknown_system_code`` (told once each), ``not_a_balance_event``, ``no_data``, ``not_json``, ``not_utf8``,
-        ``not_an_object`` (a frame or an entry as a whole), and of a journal ``torn_line``, ``unreadable_line``,
-        ``not_recorded``. Account numbers in ``text`` are masked like the rest; the journal has it all.
+        ``not_an_object`` (a frame or an entry as a whole), ``not_decoded`` (a bug of ours: please report it), and of
+        a journal ``torn_line``, ``unreadable_line``, ``not_recorded``. Account numbers in ``text`` are masked like the
+        rest; the journal has it all.
         """
         return rejected_frame(self._told())
 
@@ -55,11 +57,11 @@ class Accessor:
         """Write an Excel workbook (extra ``excel``), times in KST; return its path."""
         return storage.write_excel(self._frame, path)
 
-    # --- on a live frame ----------------------------------------------------------------------------------------
+    # --- on a live or a replayed frame ------------------------------------------------------------------------------
 
     @property
     def status(self) -> Status:
-        """What the stream is doing, current without a sync; its text is readable, ``.state`` and ``.error`` too."""
+        """What the source is doing, current without a sync; its text is readable, ``.state`` and ``.error`` too."""
         return self._source("status").status
 
     def wait(self, n: int | None = None, timeout: float | None = None) -> bool:
@@ -79,7 +81,7 @@ class Accessor:
         self._source("sync()").sync()
 
     def pause(self) -> None:
-        """Hold the frame still; receiving and recording go on."""
+        """Hold the frame still. A stream goes on receiving and recording; a replay stands still itself."""
         self._source("pause()").pause()
 
     def resume(self) -> None:
@@ -87,13 +89,46 @@ class Accessor:
         self._source("resume()").resume()
 
     def stop(self) -> None:
-        """End the stream and close its journal; the frame stays as it is."""
+        """End the stream and close its journal, or end the replay; the frame stays as it is."""
         self._source("stop()").stop()
 
-    def _source(self, call: str) -> Stream:
-        if isinstance(self._frame, LiveFrame) and isinstance(self._frame._source, Stream):  # noqa: SLF001 - ours
-            return self._frame._source  # noqa: SLF001
+    # --- on a replayed frame ----------------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """Go on from here; from the beginning once the end was reached."""
+        self._playback("play()").play()
+
+    def step(self, n: int = 1) -> None:
+        """Move by ``n`` rows, back where negative, at most to either end, and stand still there."""
+        self._playback("step()").step(n)
+
+    def seek(self, to: Moment) -> None:
+        """Move to where ``to`` rows are there, or to a time of the recording (``"10:30"``, a Timestamp; KST).
+
+        Raises ValueError outside of the recording.
+        """
+        self._playback("seek()").seek(to)
+
+    @property
+    def speed(self) -> float:
+        """How much faster than the recorded clock, from 0.25 to infinity; set it to change it."""
+        return self._playback("speed").speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        self._playback("speed").speed = speed
+
+    def _source(self, call: str) -> Stream | Playback:
+        source = self._frame._source if isinstance(self._frame, LiveFrame) else None  # noqa: SLF001 - ours
+        if isinstance(source, Stream | Playback):
+            return source
         raise NotLive(call)
+
+    def _playback(self, call: str) -> Playback:
+        source = self._source(call)
+        if isinstance(source, Playback):
+            return source
+        raise NotReplayed(call)
 
     def _told(self) -> str:
         text = self._frame.attrs.get(ATTRS_KEY, "")

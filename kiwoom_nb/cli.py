@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import __version__, shipped
+from . import __version__, session_commands, shipped
 from .errors import KiwoomError, MissingExtra
 from .paths import home
+from .session_commands import wait_for_signal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +111,7 @@ def _show_progress(frame: Any, total: int) -> bool:
     """Wait for ``total`` rows under a progress bar; return whether they came."""
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=" events", file=sys.stdout, ncols=80) as bar:
+    with tqdm(total=total, unit=" events", file=sys.stdout, ncols=80, disable=None) as bar:  # None: not in a file
         while len(frame) < total and frame.kn.wait(min(len(frame) + 1, total), timeout=_DEMO_WAITS):
             bar.update(len(frame) - bar.n)
     return len(frame) >= total
@@ -208,7 +206,7 @@ def serve(
         accounts="each" if clients > 1 else "same",
     ) as server:
         _print_invitation(server, clients)
-        _wait_for_signal()
+        wait_for_signal()
         typer.echo(f"\n{server.sent:,} frames sent; closing.")
 
 
@@ -220,16 +218,8 @@ def _print_invitation(server: Server, clients: int) -> None:
         typer.echo(f'    df = kn.stream_balances(url="{server.url}", token="{token}"{plaintext})')
 
 
-def _wait_for_signal() -> None:
-    """Wait for Ctrl-C or, where there is such a thing, a request to terminate."""
-    ended = threading.Event()
+# --- recorded sessions: the work is in session_commands -------------------------------------------------------------
 
-    def end(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        ended.set()
-
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), end)
-    while not ended.wait(0.5):  # a wait without end cannot be interrupted on Windows
-        pass
+app.command()(session_commands.record)
+app.command()(session_commands.replay)
+app.command()(session_commands.export)

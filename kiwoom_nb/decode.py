@@ -1,57 +1,22 @@
 """Received frames -> typed rows: every entry of type ``04`` becomes one row, or a reject that says why not.
 
-A row is a tuple in the order of :data:`ROW`: numbers as int or float, days as milliseconds since the epoch, codes
-as text, None where a value is blank or could not be read. Nothing here awaits, logs or reads the clock.
+The careful way, value by value: one that cannot be read costs no other (:mod:`kiwoom_nb.columns` is the quick way, for
+batches of frames without surprises). Nothing here awaits, logs or reads the clock.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from . import schema
 from .protocol import BALANCE, SYSTEM_CODES, Message, Unparsed
-from .schema import FIDS, FIELDS, INT64_MAX, RULES, Kind, Unreadable
+from .schema import FIDS, FIELDS, RULES, Unreadable
 
-# Measured: most fields of an account's events repeat event after event, so they are looked up together as one key;
-# the whole numbers that do change are read in one call; the few texts left are looked up one by one.
-_CATEGORY_KINDS: Final = (Kind.ACCOUNT, Kind.SYMBOL, Kind.NAME, Kind.SIDE, Kind.CODE)
-_CALM_COLUMNS: Final = frozenset(
-    {
-        "base_price",
-        "credit_realized_pnl",
-        "credit_realized_pnl_pct",
-        "credit_amount",
-        "credit_interest",
-        "collateral_quantity",
-    }
-)
-_CATEGORIES: Final = tuple(field for field in FIELDS if field.kind in _CATEGORY_KINDS)
-_CALM: Final = (
-    *_CATEGORIES,
-    *(field for field in FIELDS if field.kind is Kind.DATE or field.column in _CALM_COLUMNS),
-)
-_INTEGERS: Final = tuple(field for field in FIELDS if field.kind is Kind.INTEGER and field not in _CALM)
-_LOOSE: Final = tuple(field for field in FIELDS if field not in _CALM and field not in _INTEGERS)
-_IN_ORDER: Final = (*_CALM, *_INTEGERS, *_LOOSE)
-_FIRST_INTEGER: Final = len(_CALM)
-_FIRST_LOOSE: Final = len(_CALM) + len(_INTEGERS)
-
-ROW: Final = (
-    schema.VENUE,
-    *(field.column for field in _IN_ORDER),
-    schema.PRICE_DIRECTION,
-    schema.RECEIVED_AT,
-)
-"""The order of the values of a row."""
-
-CATEGORIES: Final = ROW[: len(_CATEGORIES) + 1]
-"""The columns of a row that hold codes and names; they come first."""
-
-Row = tuple[Any, ...]
+Row = dict[str, Any]
+"""The values of a row by column: numbers as int or float, days as milliseconds, codes as text, None where blank."""
 
 _PRICE_FID: Final = next(field.fid for field in FIELDS if field.column == "price")
 _SYMBOL_FID: Final = next(field.fid for field in FIELDS if field.column == "symbol")
@@ -60,7 +25,6 @@ _KNOWN_TRNMS: Final = frozenset({"LOGIN", "REG", "REMOVE", "PING", "REAL", "SYST
 _TELL_AT_MOST: Final = 1000  # different things that a broken server can make us tell about
 LONGEST_TEXT: Final = 400
 """How much of a rejected text is kept; the journal has all of it."""
-_MEMO_SIZE: Final = 1 << 16
 
 
 class Reject(NamedTuple):
@@ -80,48 +44,9 @@ class Batch(NamedTuple):
     rejects: list[Reject]
 
 
-_Values = msgspec.defstruct(
-    "_Values", [(f"fid_{field.fid}", str, msgspec.field(name=field.fid)) for field in _IN_ORDER], gc=False
-)
-
-
-class _Entry(msgspec.Struct, gc=False):
-    """An entry in which all is as documented: 27 texts, and texts beside them."""
-
-    values: _Values  # type: ignore[valid-type]  # made above, from the fields
-    type: str
-    name: str
-    item: str
-
-
-class _Memo(dict[Any, Any]):
-    """A rule that remembers: the same few texts come again and again, and a look-up costs a tenth of the rule."""
-
-    def __init__(self, rule: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.rule = rule
-
-    def __missing__(self, text: Any) -> Any:
-        if len(self) >= _MEMO_SIZE:
-            self.clear()
-        value = self[text] = self.rule(text)
-        return value
-
-
-_decode_entries = msgspec.json.Decoder(list[_Entry]).decode
 _split_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _split_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
-_QUOTES: Final = 4 * len(FIDS) + 14  # a pair for each key and each text of such an entry; one key more makes more
-_PRICE_AT: Final = [field.fid for field in _IN_ORDER].index(_PRICE_FID)
-_SYMBOL_AT: Final = [field.fid for field in _IN_ORDER].index(_SYMBOL_FID)
-_Integer = Annotated[int, msgspec.Meta(ge=-INT64_MAX, le=INT64_MAX)]
-_decode_integers = msgspec.json.Decoder(tuple[(_Integer,) * len(_INTEGERS)]).decode  # type: ignore[misc]
-_getitem = operator.getitem
-
-
-class _Surprise(Exception):
-    """Something in a frame is not as documented."""
 
 
 class Decoder:
@@ -129,10 +54,6 @@ class Decoder:
 
     def __init__(self) -> None:
         self._told: set[tuple[str, str]] = set()
-        memos = {kind: _Memo(rule) for kind, rule in RULES.items()}
-        self._calm = _Memo(_read_calm)
-        self._loose = tuple(memos[field.kind] for field in _LOOSE)
-        self._directions = _Memo(schema.direction)
 
     def decode(self, message: Message | Unparsed, received_at: int, first_row: int) -> Batch:
         """Return the rows of a frame that arrived at ``received_at`` (microseconds since the epoch, UTC).
@@ -143,35 +64,10 @@ class Decoder:
             beginning = message.raw[: 4 * LONGEST_TEXT].decode("utf-8", "replace")
             return Batch([], [_reject(received_at, beginning, message.reason)])
         if message.trnm == "REAL":
-            try:
-                return Batch(self._decode_quickly(message.data, received_at), [])
-            except (ValueError, RecursionError, _Surprise):  # msgspec's errors are ValueErrors, so is Unreadable
-                return self._decode_carefully(message.data, received_at, first_row)
+            return self._decode_real(message.data, received_at, first_row)
         return self._decode_other(message, received_at)
 
-    # The quick way takes only frames in which all is as documented, and gives up on the first surprise ...
-
-    def _decode_quickly(self, data: msgspec.Raw, received_at: int) -> list[Row]:
-        entries = _decode_entries(data)
-        if not entries or bytes(data).count(b'"') != len(entries) * _QUOTES:
-            raise _Surprise
-        return [self._decode_plain(entry, received_at) for entry in entries]
-
-    def _decode_plain(self, entry: _Entry, received_at: int) -> Row:
-        if entry.type != BALANCE:
-            raise _Surprise
-        texts = msgspec.structs.astuple(entry.values)
-        return (
-            *self._calm[entry.item, texts[:_FIRST_INTEGER]],
-            *_read_integers(texts[_FIRST_INTEGER:_FIRST_LOOSE]),
-            *map(_getitem, self._loose, texts[_FIRST_LOOSE:]),
-            self._directions[texts[_PRICE_AT]],
-            received_at,
-        )
-
-    # ... then the careful way goes through it again, value by value: one that cannot be read costs no other.
-
-    def _decode_carefully(self, data: msgspec.Raw, received_at: int, first_row: int) -> Batch:
+    def _decode_real(self, data: msgspec.Raw, received_at: int, first_row: int) -> Batch:
         batch = Batch([], [])
         try:
             entries = _split_list(data)
@@ -220,25 +116,6 @@ class Decoder:
             batch.rejects.append(reject)
 
 
-def _read_calm(key: tuple[str, tuple[str, ...]]) -> Row:
-    item, texts = key
-    venue = schema.venue(item) or schema.venue(texts[_SYMBOL_AT])
-    return (venue, *(RULES[field.kind](text) for field, text in zip(_CALM, texts, strict=True)))
-
-
-def _read_integers(texts: tuple[str, ...]) -> Iterable[int | None]:
-    """Read all whole numbers in one call where they are also JSON's, else each by its rule (blank, ``+5``, ``007``)."""
-    joined = ",".join(texts)
-    if joined.isprintable():  # JSON would take a line break for a space, the rule does not
-        try:
-            integers: tuple[int, ...] = _decode_integers(f"[{joined}]")
-        except msgspec.DecodeError:
-            pass
-        else:
-            return integers
-    return map(schema.integer, texts)
-
-
 class _Reading(NamedTuple):
     """The careful reading of one row: what cannot be read becomes None, and one reject for its field."""
 
@@ -247,10 +124,14 @@ class _Reading(NamedTuple):
     refused: dict[str, Reject]
 
     def row_of(self, item: msgspec.Raw | None, values: Mapping[str, msgspec.Raw]) -> Row:
-        fields = [self.read(RULES[field.kind], values.get(field.fid), field.fid) for field in _IN_ORDER]
+        fields = {field.column: self.read(RULES[field.kind], values.get(field.fid), field.fid) for field in FIELDS}
         named = (values.get(_SYMBOL_FID), _SYMBOL_FID) if _is_blank(item) else (item, "item")
-        direction = self.read(schema.direction, values.get(_PRICE_FID), _PRICE_FID)
-        return (self.read(schema.venue, *named), *fields, direction, self.received_at)
+        return {
+            schema.RECEIVED_AT: self.received_at,
+            **fields,
+            schema.VENUE: self.read(schema.venue, *named),
+            schema.PRICE_DIRECTION: self.read(schema.direction, values.get(_PRICE_FID), _PRICE_FID),
+        }
 
     def read(self, rule: Callable[[str], Any], value: msgspec.Raw | None, fid: str) -> Any:
         try:

@@ -15,6 +15,7 @@
     ├── JournalError            a journal cannot be written or read
     ├── SourceError             what was to be loaded is not there or not ours
     ├── NotLive                 a live-only call on a frame with nothing behind it
+    │   └── NotReplayed         a replay-only call on the frame of a live stream
     ├── ReadOnlyFrame           a write into a live frame
     └── MissingExtra            an optional dependency is not installed
 
@@ -203,6 +204,16 @@ class NotLive(KiwoomError):
         return (
             f"df.kn.{self.call} works only on the frame that kn.stream_balances() or kn.replay() returned; "
             "this one is a plain DataFrame (loaded, copied or derived) with nothing behind it."
+        )
+
+
+class NotReplayed(NotLive):
+    """``call`` moves along a recording, and the frame is that of a live stream."""
+
+    def __str__(self) -> str:
+        return (
+            f"df.kn.{self.call} works only on a frame that kn.replay() returned; this one is live, "
+            "and what comes next is not known yet."
         )
 
 

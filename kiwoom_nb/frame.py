@@ -38,6 +38,8 @@ IN_PLACE: Final = (
     "sort_values",
     "where",
 )
+# What Python calls for ``df += 1``; pandas would change the frame itself.
+AUGMENTED: Final = ("add", "and", "floordiv", "mod", "mul", "or", "pow", "sub", "truediv", "xor")
 # What looks at the frame again after it was made: on a frame that grew meanwhile pandas raises or mixes lengths.
 LAZY: Final = ("ewm", "expanding", "groupby", "items", "iterrows", "itertuples", "resample", "rolling")
 
@@ -58,7 +60,7 @@ class LiveFrame(pd.DataFrame):
     """
 
     # Names that pandas keeps out of its own bookkeeping; its guide to subclassing documents them.
-    _internal_names: ClassVar[list[str]] = [*pd.DataFrame._internal_names, "_source", "_view"]  # type: ignore[attr-defined]  # noqa: E501, SLF001
+    _internal_names: ClassVar[list[str]] = [*pd.DataFrame._internal_names, "_source", "_view"]  # type: ignore[attr-defined]  # noqa: SLF001
     _internal_names_set: ClassVar[set[str]] = set(_internal_names)
 
     _source: Source
@@ -74,11 +76,12 @@ class LiveFrame(pd.DataFrame):
         return pd.DataFrame
 
     def _show(self, view: pd.DataFrame) -> None:
-        """Show the rows of ``view`` from now on; ``attrs`` that the user set stay."""
-        attrs = self.attrs
-        attrs.pop(ATTRS_KEY, None)
+        """Show the rows of ``view`` from now on; ``attrs`` and ``flags`` that the user set stay."""
+        attrs = {key: value for key, value in self.attrs.items() if key != ATTRS_KEY}
+        duplicates = self.flags.allows_duplicate_labels
         super().__init__(view)  # type: ignore[call-arg]
         self.attrs = {**attrs, **view.attrs}
+        self.flags.allows_duplicate_labels = duplicates  # type: ignore[attr-defined]
         object.__setattr__(self, "_view", view)
 
     # --- shown ------------------------------------------------------------------------------------------------
@@ -87,10 +90,12 @@ class LiveFrame(pd.DataFrame):
         """Return the rows as pandas prints them, under a line on what the stream is doing."""
         return f"{self._source.state_line()}\n{self._view!r}"
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
         import html
 
         table = self._view._repr_html_()  # type: ignore[operator]
+        if table is None:  # the user asked pandas for plain text
+            return None
         line = html.escape(self._source.state_line())
         return f'<div><p style="margin:0 0 .4em;opacity:.75">{line}</p>{table}</div>'
 
@@ -98,12 +103,16 @@ class LiveFrame(pd.DataFrame):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Pickle as a plain DataFrame of this moment."""
-        return _as_it_is, (self._plain(),)
+        return _as_it_is, (self._own(),)
 
     def _plain(self) -> pd.DataFrame:
         """Return the rows of this moment as a plain frame, not to be written; what is derived from it may be."""
         self._view.attrs = self.attrs
         return self._view
+
+    def _own(self) -> pd.DataFrame:
+        """Return the rows of this moment as a plain frame of its own, for what hands it on (``groupby(...).obj``)."""
+        return self._plain().copy(deep=False)
 
     # pandas builds what it derives from a subclass twice (0.3 ms each time); what is asked most goes past that.
 
@@ -149,6 +158,10 @@ class LiveFrame(pd.DataFrame):
         """Refuse to take a column out."""
         raise ReadOnlyFrame(f"df.pop({item!r})")
 
+    def isetitem(self, loc: Any, *_: Any, **__: Any) -> None:
+        """Refuse to set a column."""
+        raise ReadOnlyFrame(f"df.isetitem({loc!r}, ...)")
+
     def update(self, *_: Any, **__: Any) -> None:
         """Refuse to overwrite values."""
         raise ReadOnlyFrame("df.update(...)")
@@ -178,12 +191,12 @@ class LiveFrame(pd.DataFrame):
     @property
     def plot(self) -> Any:
         """Plot the rows of this moment."""
-        return self._plain().plot
+        return self._own().plot
 
     @property
     def style(self) -> Any:
         """Style the rows of this moment."""
-        return self._plain().style
+        return self._own().style
 
 
 def _as_it_is(frame: pd.DataFrame) -> pd.DataFrame:
@@ -225,9 +238,16 @@ def _refuse_in_place(method: Callable[..., Any]) -> Callable[..., Any]:
 def _on_plain(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def of_this_moment(self: LiveFrame, *args: Any, **kwargs: Any) -> Any:
-        return method(self._plain(), *args, **kwargs)
+        return method(self._own(), *args, **kwargs)
 
     return of_this_moment
+
+
+def _refuse_augmented(name: str) -> Callable[..., Any]:
+    def refused(_: LiveFrame, __: Any) -> Any:
+        raise ReadOnlyFrame(f"an augmented assignment to the whole frame ({name})")
+
+    return refused
 
 
 def _wrapped() -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -235,6 +255,8 @@ def _wrapped() -> Iterator[tuple[str, Callable[..., Any]]]:
         yield name, _refuse_in_place(getattr(pd.DataFrame, name))
     for name in LAZY:
         yield name, _on_plain(getattr(pd.DataFrame, name))
+    for name in AUGMENTED:
+        yield f"__i{name}__", _refuse_augmented(f"__i{name}__")
 
 
 for _name, _method in _wrapped():

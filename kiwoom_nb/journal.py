@@ -15,7 +15,8 @@ for byte, so that DuckDB or Polars can query a journal; anything else is an esca
 from __future__ import annotations
 
 import base64
-from typing import Any, Final
+import re
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -30,13 +31,18 @@ REPAIRED: Final = "repaired"  # a torn end was cut off; `text` is what stood the
 LOST: Final = "lost"  # `count` lines could not be written while the disk was full
 
 
+_LATEST: Final = 10**16  # the year 2286; what is beyond it is no receive time, and pandas trips over far ones
+Moment = Annotated[int, msgspec.Meta(ge=0, lt=_LATEST)]
+"""Microseconds since the epoch (UTC)."""
+
+
 class Header(msgspec.Struct, frozen=True):
     """The first line: which server and connection owner, and which KST day (``YYYY-MM-DD``)."""
 
     version: int
-    server: str
-    owner: str
-    date: str
+    server: str = ""
+    owner: str = ""
+    date: str = ""
     created_at: int = 0
     kiwoom_nb: str = "journal"
 
@@ -44,9 +50,9 @@ class Header(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """A line that is not a frame embedded as it came: an event, or a frame in a string."""
 
-    received_at: int
+    received_at: Moment
     event: str | None = None
-    since: int | None = None
+    since: Moment | None = None
     reason: str = ""
     text: str | None = None
     bytes: str | None = None
@@ -56,9 +62,14 @@ class Entry(msgspec.Struct, frozen=True):
 
 _FRAME_HEAD: Final = b'{"received_at":'
 _FRAME_KEY: Final = b',"frame":'
+_LONGEST_MOMENT: Final = len(str(_LATEST)) - 1 + len(_FRAME_KEY)
 _decode_header = msgspec.json.Decoder(Header).decode
 _decode_entry = msgspec.json.Decoder(Entry).decode
 _check_json = msgspec.json.Decoder(msgspec.Raw).decode
+# Python's reader refuses whole numbers of thousands of digits and deep nesting; a short frame can have neither.
+_HARMLESS: Final = 1000
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{800}")
+_DEEPEST: Final = 500
 
 
 def header_line(header: Header) -> bytes:
@@ -68,7 +79,7 @@ def header_line(header: Header) -> bytes:
 
 def frame_line(received_at: int, raw: bytes) -> bytes:
     """Return the line of a received frame: embedded where it is valid JSON on one line, else as a string."""
-    if b"\n" not in raw and b"\r" not in raw and _is_json(raw):
+    if _is_embeddable(raw):
         return b'{"received_at":%d,"frame":%b}\n' % (received_at, raw)
     try:
         return event_line(received_at, text=raw.decode())
@@ -93,29 +104,51 @@ def read_header(line: bytes) -> Header | None:
 def read_line(line: bytes) -> tuple[int, bytes] | Entry | None:
     """Read a line (without its line break): a frame as (received_at, raw), another entry, or None if damaged."""
     if line.startswith(_FRAME_HEAD):
-        at = line.find(_FRAME_KEY, len(_FRAME_HEAD), len(_FRAME_HEAD) + 32)
-        if at > 0 and line.endswith(b"}") and line[len(_FRAME_HEAD) : at].isdigit():
-            return int(line[len(_FRAME_HEAD) : at]), line[at + len(_FRAME_KEY) : -1]
+        at = line.find(_FRAME_KEY, len(_FRAME_HEAD), len(_FRAME_HEAD) + _LONGEST_MOMENT)
+        digits = line[len(_FRAME_HEAD) : at]
+        raw = line[at + len(_FRAME_KEY) : -1]
+        if at > 0 and line.endswith(b"}") and digits.isdigit() and _is_json(raw):
+            return int(digits), raw
+    return _read_carefully(line)
+
+
+def _read_carefully(line: bytes) -> tuple[int, bytes] | Entry | None:
     try:
         entry = _decode_entry(line)
-        return _frame_of(entry) or entry
+        return _frame_of(entry) if entry.event is None else entry
     except (ValueError, RecursionError):
         return None
 
 
 def _frame_of(entry: Entry) -> tuple[int, bytes] | None:
-    if entry.event is not None:
-        return None
     if entry.text is not None:
         return entry.received_at, entry.text.encode()
     if entry.bytes is not None:
         return entry.received_at, base64.b64decode(entry.bytes, validate=True)
-    return entry.received_at, bytes(entry.frame)  # written by another program, with spaces or another order
+    frame = bytes(entry.frame)  # written by another program, with spaces or another order
+    return (entry.received_at, frame) if frame else None
+
+
+def _is_embeddable(raw: bytes) -> bool:
+    """Tell whether ``raw`` is one line of JSON that other readers take too."""
+    if b"\n" in raw or b"\r" in raw:
+        return False
+    if len(raw) > _HARMLESS and (_LONG_NUMBER.search(raw) or raw.count(b"[") + raw.count(b"{") > _DEEPEST):
+        return False
+    return _is_json(raw) and (raw.isascii() or _is_utf8(raw))
 
 
 def _is_json(raw: bytes) -> bool:
     try:
         _check_json(raw)
-        return raw.isascii() or bool(raw.decode())
     except (ValueError, RecursionError):
         return False
+    return True
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -23,6 +23,10 @@ WORDS: Final = {
     # servers
     "real": ("실전", "REAL"),
     "demo": ("모의", "demo"),
+    # a replay
+    "recording_of": ("녹화본 {name}", "recording {name}"),
+    "of_events": ("이벤트 {count:,}/{total:,}건", "{count:,} of {total:,} events"),
+    "virtual_time": ("가상 시각 {time}", "virtual time {time}"),
     # the rest of a state line
     "attempt": ("{count}회", "attempt {count}"),
     "events": ("이벤트 {count:,}건", "{count:,} events"),
@@ -31,9 +35,10 @@ WORDS: Final = {
     "waiting": ("{count:,}건 대기", "{count:,} waiting"),
     "hint_sync": ("df.kn.sync()로 표시", "df.kn.sync() shows them"),
     "hint_wait": ("첫 이벤트까지 기다리려면 df.kn.wait()", "df.kn.wait() waits for the first"),
-    "gaps": ("끊김 {count}번 (df.kn.gaps)", "{count} gaps (df.kn.gaps)"),
-    "rejected": ("읽지 못한 값 {count}건 (df.kn.rejected)", "{count} rejected (df.kn.rejected)"),
+    "gaps": ("끊김 {count}번 (df.kn.gaps)", "gaps: {count} (df.kn.gaps)"),
+    "rejected": ("읽지 못한 값 {count}건 (df.kn.rejected)", "rejected: {count} (df.kn.rejected)"),
     "recording": ("기록: {path}", "recording to {path}"),
+    "recorded": ("기록됨: {path}", "recorded in {path}"),
     "not_recording": ("기록 안 함", "not recorded"),
     "recording_failed": ("⚠ 기록 실패: {reason}", "⚠ not being recorded: {reason}"),
     "stalled": (

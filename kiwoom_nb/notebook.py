@@ -1,4 +1,4 @@
-"""``stream_balances``: finds the keys, the loop to run on and the frame to return.
+"""``stream_balances`` and ``replay``: which keys, which loop, which frame.
 
 In a notebook the stream is a task on the notebook's own event loop. A kernel is looked for, not a running loop:
 terminal IPython has one only while a cell awaits, and tasks would stand still at its prompt.
@@ -14,22 +14,32 @@ import signal
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import codes
 from .addresses import WEBSOCKET_URLS, refuse_plaintext, server_name
 from .credentials import default_mode, find
+from .errors import JournalError
 from .frame import LiveFrame
-from .paths import owner_of
+from .paths import home, owner_of
+from .playback import Moment, Playback, name_of
+from .protocol import parse
 from .recording import journal_folder
 from .rest import Token, TokenSource
 from .session import Tokens
+from .storage import load
 from .stream import Stream
+from .table import BalanceTable
+from .trading_day import TradingDay
 from .transport import connect
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def stream_balances(
@@ -91,17 +101,87 @@ def stream_balances(
     target = _target(mode, url, token, credentials, allow_plaintext=allow_plaintext)
     options: dict[str, object] = {
         "holdings": holdings,
-        "record": record if isinstance(record, bool) else str(Path(record).expanduser()),
+        "record": record if isinstance(record, bool) else str(Path(record).expanduser().absolute()),
         "background": background,
         "mask_accounts": mask_accounts,
     }
     living = _STREAMS.get(target.key)
-    if living is not None and not living.stream.status.ended:
+    if living is not None and not living.stream.ended:
         _refuse_other_options(living.options, options)
         return living.stream.frame
     stream = _start(target, options)
     _STREAMS[target.key] = _Living(stream, options)
     return stream.frame
+
+
+def replay(
+    source: str | os.PathLike[str] | TradingDay = "sample",
+    *,
+    speed: float = 1.0,
+    start: Moment | None = None,
+    autoplay: bool = True,
+    max_silence: float | None = None,
+    mask_accounts: bool = True,
+) -> LiveFrame:
+    """Play a recorded session again and return the DataFrame that grows with it as the live one did.
+
+    No account and no network are needed. ``df.kn.play()``, ``pause()``, ``step(n)``, ``seek(row or time)`` and
+    ``speed`` move along a virtual clock; ``df.kn.wait()`` and ``await df.kn.changed()`` work as on a live frame.
+
+    Parameters
+    ----------
+    source
+        What :func:`kiwoom_nb.load` reads (``"sample"`` is a busy synthetic day), or a day of
+        :func:`kiwoom_nb.simulate`.
+    speed
+        How much faster than the recorded clock, from 0.25; ``float("inf")``: all at once.
+    start
+        A row or a time (``"10:30"``, KST) to begin at.
+    autoplay
+        Begin to play at once; else ``df.kn.play()`` does.
+    max_silence
+        Longest silence to sit through, in recorded seconds; None: all of it.
+    mask_accounts
+        Show only the last digits of account numbers.
+
+    Returns
+    -------
+    LiveFrame
+        A read-only pandas DataFrame of 30 columns; its state line says that it is a replay.
+
+    Raises
+    ------
+    SourceError, JournalError
+        There is nothing to load, or no balance event in it.
+    ValueError
+        A speed below 0.25, a silence of zero or less, a start outside of the recording.
+    """
+    loop = _notebook_loop()
+    playback = Playback(
+        _recording(source, mask_accounts=mask_accounts),
+        name=name_of(source),
+        speed=speed,
+        max_silence=max_silence,
+        loop=loop,
+        block=_block,
+    )
+    if start is not None:
+        playback.seek(start)
+    if autoplay:
+        playback.play()
+    if loop is not None:
+        _REPLAYS.add(playback)
+        _call_before_each_cell()
+    return playback.frame
+
+
+def _recording(source: str | os.PathLike[str] | TradingDay, *, mask_accounts: bool) -> pd.DataFrame:
+    if not isinstance(source, TradingDay):
+        return load(source, mask_accounts=mask_accounts)
+    table = BalanceTable(mask_accounts=mask_accounts, capacity=1 << 12)
+    for received_at, raw in source.frames():
+        table.receive(parse(raw), received_at)
+    return table.frame()
 
 
 # --- to whom ------------------------------------------------------------------------------------------------------
@@ -126,6 +206,7 @@ class _Living(NamedTuple):
 
 
 _STREAMS: dict[tuple[str, str], _Living] = {}
+_REPLAYS: weakref.WeakSet[Playback] = weakref.WeakSet()
 
 
 def _target(
@@ -136,11 +217,37 @@ def _target(
     if url is not None and token is not None:
         if mode is not None or credentials is not None:
             raise ValueError("Give either url and token, or mode and credentials.")
+        url, token = _checked_url(url), _checked_token(token)
         refuse_plaintext(url, allow_plaintext=allow_plaintext)
-        return _Target(url, _GivenToken(token), server_name(url), owner_of(token), allow_plaintext)
+        return _Target(url, _GivenToken(token), server_name(url), _owner_of(token), allow_plaintext)
     mode = default_mode() if mode is None else mode
     found = find(mode, credentials)
-    return _Target(WEBSOCKET_URLS[mode], _IssuedTokens(TokenSource(found)), mode, owner_of(found.app_key), False)
+    return _Target(WEBSOCKET_URLS[mode], _IssuedTokens(TokenSource(found)), mode, _owner_of(found.app_key), False)
+
+
+def _checked_url(url: str) -> str:
+    """Return ``url`` where it is one of a WebSocket; the address of the same server for requests is no such one."""
+    url = url.strip()
+    if not url.lower().startswith(("ws://", "wss://")):
+        raise ValueError("url is the address of a WebSocket: it begins with wss:// (or ws:// on this machine).")
+    return url
+
+
+def _checked_token(token: str) -> str:
+    """Return ``token`` as it goes into a header: a line break would end the header, and other libraries echo it."""
+    token = token.strip()
+    if not token.isascii() or not token.isprintable() or " " in token or not token:
+        raise ValueError("token must be the token alone: printable ASCII, no space and no Bearer before it.")
+    return token
+
+
+def _owner_of(secret: str) -> str:
+    try:
+        return owner_of(secret)
+    except OSError as exc:
+        raise JournalError(
+            str(home()), f"cannot be written: {exc.strerror or exc}", "Choose another folder with KIWOOM_NB_HOME."
+        ) from exc
 
 
 class _GivenToken:
@@ -243,15 +350,17 @@ def _call_before_each_cell() -> None:
 
 
 def _before_cell(*_: object) -> None:
-    for living in _STREAMS.values():
+    for living in tuple(_STREAMS.values()):
         living.stream.start_cell()
+    for playback in tuple(_REPLAYS):
+        playback.start_cell()
 
 
 @atexit.register
 def stop_all() -> None:
     """Stop every stream of this process and close its journal; also called when the process ends."""
     for living in _STREAMS.values():
-        if not living.stream.status.ended:
+        if not living.stream.ended:
             living.stream.stop()
     _STREAMS.clear()
 
@@ -271,13 +380,35 @@ def _block(coroutine: Coroutine[Any, Any, bool]) -> bool:
     _warn_of_nest_asyncio()
     nest_asyncio2.apply(loop)
     task = loop.create_task(coroutine)
-    with _interrupts_cancel(task) as was_interrupted:
+    with _outer_step_kept(loop), _interrupts_cancel(task) as was_interrupted:
         try:
-            return bool(loop.run_until_complete(task))
+            result = bool(loop.run_until_complete(task))
         except asyncio.CancelledError:
             if was_interrupted():
                 raise KeyboardInterrupt from None
             raise
+    if was_interrupted():  # just when the wait was over: a loop around it is to end all the same
+        raise KeyboardInterrupt
+    return result
+
+
+@contextlib.contextmanager
+def _outer_step_kept(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Keep as many handles ready as the step of the loop that is running this cell has counted.
+
+    It was counted by asyncio's own loop, before it was patched: it would look for handles that the nested run has
+    served meanwhile, and an empty queue ends the kernel ("pop from an empty deque").
+    """
+    behind = len(getattr(loop, "_ready", ()))
+    try:
+        yield
+    finally:
+        for _ in range(behind):
+            loop.call_soon(_nothing)
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextlib.contextmanager
@@ -293,7 +424,7 @@ def _interrupts_cancel(task: asyncio.Task[bool]) -> Iterator[Callable[[], bool]]
     try:
         yield lambda: bool(interrupts)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 def _warn_of_nest_asyncio() -> None:

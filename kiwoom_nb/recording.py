@@ -8,12 +8,15 @@ goes on; its state line says so.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
+
+import filelock
 
 from . import journal
 from .errors import JournalError
@@ -23,6 +26,13 @@ KST: Final = timezone(timedelta(hours=9), "KST")
 SYNC_AFTER: Final = 0.5
 """Seconds from a line to the ``fsync`` behind it."""
 
+_ROLL_AGAIN_AFTER: Final = 10_000_000  # microseconds
+_ON_THE_LINE: Final = {
+    journal.CONNECTED: True,
+    journal.CONTINUED: True,
+    journal.DISCONNECTED: False,
+    journal.STOPPED: False,
+}
 _BACKLOG: Final = 64 * 2**20  # bytes that wait in memory while the disk is full
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -64,14 +74,22 @@ class Recorder:
         self._lost_told = 0
         self._last_at = at
         self._write_error: str | None = None
+        self._roll_error: str | None = None
         self._sync_error: str | None = None
         self._pending = bytearray()
         self._line_is_up = False
+        self._roll_again_at = 0
         self._swap = threading.Lock()
         self._dirty = threading.Event()
         self._closing = threading.Event()
         self._syncer: threading.Thread | None = None
-        self._open(at)
+        self._book = _Book.open(folder, server, owner, at)
+        self._begin(at)
+
+    @property
+    def path(self) -> Path:
+        """The file that is being written."""
+        return self._book.path
 
     def __repr__(self) -> str:
         """Name the file."""
@@ -80,117 +98,103 @@ class Recorder:
     @property
     def error(self) -> str | None:
         """Why the journal is not being written just now, None if all is well."""
-        return self._write_error or self._sync_error
+        return self._write_error or self._roll_error or self._sync_error
 
     # --- in ---------------------------------------------------------------------------------------------------
 
     def frame(self, received_at: int, raw: bytes) -> None:
-        """Write one received frame."""
-        self._last_at = received_at
-        if received_at >= self._day_ends:
-            self._next_day(received_at)
+        """Write one received frame. Never raises, as :meth:`event`: :attr:`error` tells what went wrong."""
+        self._turn_to(received_at)
         self._write(journal.frame_line(received_at, raw))
 
-    def event(self, at: int, event: str, **details: str | int) -> None:
-        """Write that the line went up or down, or that the user stopped it."""
-        if at >= self._day_ends:
-            self._next_day(at)
-        self._line_is_up = event in {journal.CONNECTED, journal.CONTINUED}
+    def event(self, at: int, event: str, **details: Any) -> None:
+        """Write that the line went up or down, that the user stopped it, or another event of the stream."""
+        self._turn_to(at)
+        if event in _ON_THE_LINE:
+            self._line_is_up = _ON_THE_LINE[event]
         self._write(journal.event_line(at, event=event, **details))
 
     def close(self) -> None:
-        """Write what waits, make it reach the disk, and release the file. Safe to call twice."""
+        """Write what waits, make it reach the disk, and release the file. Safe to call twice.
+
+        What the disk still does not take is lost: :attr:`lost` counts it.
+        """
         if self._closing.is_set():
             return
+        self._flush()
+        self.lost += self._pending.count(b"\n")
         self._closing.set()
         self._dirty.set()
-        self._write(b"")
         if self._syncer is not None:
             self._syncer.join()
-        self._close_file()
+        self._book.close()
 
     # --- lines ------------------------------------------------------------------------------------------------
 
     def _write(self, line: bytes) -> None:
         """Hand ``line`` to the operating system; what it does not take waits for the next call."""
-        if self._pending:
-            line = self._wait_behind_others(line)
+        if self._closing.is_set():  # the file may be another's by now
+            self.lost += 1
+            return
+        self._flush()
+        if not self._pending:
+            written = self._hand_over(line)
+            self._pending += line[written:]
+        elif len(self._pending) + len(line) <= _BACKLOG:
+            self._pending += line
+        else:
+            self.lost += 1
+        if not self._dirty.is_set():
+            self._sync_soon()
+
+    def _flush(self) -> None:
+        """Write what waits, then tell what was lost meanwhile."""
+        if not self._pending:
+            return
+        del self._pending[: self._hand_over(self._pending)]
+        if not self._pending and self.lost > self._lost_told:
+            count, self._lost_told = self.lost - self._lost_told, self.lost
+            self._write(journal.event_line(self._last_at, event=journal.LOST, count=count))
+
+    def _hand_over(self, line: bytes | bytearray) -> int:
+        """Return how many bytes the operating system took."""
         try:
-            written = os.write(self._file, line)
+            written = os.write(self._book.file, line)
             self._write_error = None if written == len(line) else "the disk is full"
         except OSError as exc:
             written = 0
             self._write_error = exc.strerror or str(exc)
-        if written < len(line):
-            self._pending = bytearray(line[written:])
-        elif self._pending:
-            self._pending.clear()
-            self._tell_lost()
-        self._sync_soon()
+        return written
 
-    def _wait_behind_others(self, line: bytes) -> bytes:
-        if len(self._pending) + len(line) <= _BACKLOG:
-            self._pending += line
-        elif line:
-            self.lost += 1
-        return bytes(self._pending)
+    # --- days -------------------------------------------------------------------------------------------------
 
-    def _tell_lost(self) -> None:
-        if self.lost > self._lost_told:
-            count, self._lost_told = self.lost - self._lost_told, self.lost
-            self._write(journal.event_line(self._last_at, event=journal.LOST, count=count))
+    def _turn_to(self, at: int) -> None:
+        """Go on in the next day's file where a new KST day has begun.
 
-    # --- files ------------------------------------------------------------------------------------------------
-
-    def _open(self, at: int) -> None:
-        day = kst_date(at)
-        header = journal.Header(journal.VERSION, self.server, self.owner, day, at)
+        Where that cannot be written, or lines still wait for the old one, the old file goes on: its name says when it
+        began, the lines say when they came.
+        """
+        self._last_at = at
+        if at < self._book.day_ends or at < self._roll_again_at or self._pending or self._closing.is_set():
+            return
         try:
-            make_private_folder(self.folder)
-            self.path, self._lock = self._take_file(day)
-            self._file = os.open(self.path, _FLAGS, PRIVATE_FILE)
-            torn = _cut_torn_end(self._file)
-            if os.fstat(self._file).st_size == 0:
-                os.write(self._file, journal.header_line(header))
-        except OSError as exc:
-            raise JournalError(
-                str(getattr(self, "path", self.folder)),
-                f"cannot be written: {exc.strerror or exc}",
-                "Free or choose another place with record=folder or KIWOOM_NB_HOME, or stream with record=False.",
-            ) from exc
-        self._inode = os.fstat(self._file).st_ino
-        self._day_ends = _next_midnight(day)
-        if torn:
-            self._write(journal.event_line(at, event=journal.REPAIRED, text=torn.decode("utf-8", "replace")))
-
-    def _take_file(self, day: str) -> tuple[Path, contextlib.AbstractContextManager[object]]:
-        """Return the first journal of the day that no other recorder holds, and the lock on it."""
-        import filelock
-
-        for name in _names(f"{day}-{self.server}-{self.owner}"):
-            path = self.folder / name
-            lock = filelock.FileLock(self.folder / f".{name}.lock", timeout=0, mode=PRIVATE_FILE, thread_local=False)
-            try:
-                lock.acquire()
-            except filelock.Timeout:
-                continue
-            if _can_be_continued(path):
-                return path, lock
-            lock.release()
-        raise AssertionError  # the names do not end
-
-    def _close_file(self) -> None:
-        with contextlib.suppress(OSError):
-            _sync(self._file)
-        os.close(self._file)
-        self._lock.__exit__(None, None, None)
-
-    def _next_day(self, at: int) -> None:
+            book = _Book.open(self.folder, self.server, self.owner, at)
+        except JournalError as exc:
+            self._roll_again_at = at + _ROLL_AGAIN_AFTER
+            self._roll_error = exc.why
+            return
+        self._roll_error = None
         with self._swap:
-            self._close_file()
-            self._open(at)
+            before, self._book = self._book, book
+        before.close()
+        self._begin(at)
         if self._line_is_up:
             self._write(journal.event_line(at, event=journal.CONTINUED))
+
+    def _begin(self, at: int) -> None:
+        if self._book.torn:
+            text = self._book.torn.decode("utf-8", "replace")
+            self._write(journal.event_line(at, event=journal.REPAIRED, text=text))
 
     # --- the thread that makes lines reach the disk -------------------------------------------------------------
 
@@ -209,17 +213,101 @@ class Recorder:
 
     def _sync_now(self) -> None:
         """Sync a duplicate of the file's handle, so that a writer never waits for the disk."""
-        with self._swap:
-            file = os.dup(self._file)
         try:
-            _sync(file)
-            self._sync_error = None if self.path.stat().st_ino == self._inode else "the file was replaced"
-        except FileNotFoundError:
-            self._sync_error = "the file was removed"
+            with self._swap:
+                book = self._book
+                file = os.dup(book.file)
+            try:
+                _sync(file)
+            finally:
+                os.close(file)
+            self._sync_error = book.missing()
         except OSError as exc:
             self._sync_error = exc.strerror or str(exc)
-        finally:
-            os.close(file)
+
+
+class _Book:
+    """One journal open for writing, and the lock on it."""
+
+    def __init__(self, path: Path, lock: filelock.BaseFileLock, day: str) -> None:
+        self.path = path
+        self.day_ends = _next_midnight(day)
+        self.torn = b""
+        self._lock = lock
+        self.file = os.open(path, _FLAGS, PRIVATE_FILE)
+
+    @classmethod
+    def open(cls, folder: Path, server: str, owner: str, at: int) -> Self:
+        """Open the journal of the day of ``at``, repair its end and begin it where it is new.
+
+        Raises
+        ------
+        JournalError
+            It cannot be written.
+        """
+        day = kst_date(at)
+        try:
+            make_private_folder(folder)
+            path, lock = _take_file(folder, f"{day}-{server}-{owner}")
+            try:
+                book = cls(path, lock, day)
+            except OSError:
+                lock.release()
+                raise
+            try:
+                book._begin(journal.Header(journal.VERSION, server, owner, day, at))
+            except OSError:
+                book.close()
+                raise
+        except OSError as exc:
+            raise JournalError(
+                str(folder),
+                f"cannot be written: {exc.strerror or exc}",
+                "Free or choose another place with record=folder or KIWOOM_NB_HOME, or stream with record=False.",
+            ) from exc
+        return book
+
+    def _begin(self, header: journal.Header) -> None:
+        self.torn = _cut_torn_end(self.file)
+        state = os.fstat(self.file)
+        self._inode = state.st_ino
+        line = journal.header_line(header)
+        if state.st_size == 0 and os.write(self.file, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        """Make it reach the disk and release it."""
+        with contextlib.suppress(OSError):
+            _sync(self.file)
+        with contextlib.suppress(OSError):
+            os.close(self.file)
+        self._lock.release()
+
+    def missing(self) -> str | None:
+        """Return what happened to the file's name, None if all is well: its lines may reach nobody."""
+        try:
+            return None if self.path.stat().st_ino == self._inode else "the file was replaced"
+        except FileNotFoundError:
+            return "the file was removed"
+
+
+def _take_file(folder: Path, stem: str) -> tuple[Path, filelock.BaseFileLock]:
+    """Return the first journal of the day that no other recorder holds, and the lock on it."""
+    for name in _names(stem):
+        path = folder / name
+        lock = filelock.FileLock(folder / f".{name}.lock", timeout=0, mode=PRIVATE_FILE, thread_local=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            continue
+        try:
+            if _can_be_continued(path):
+                return path, lock
+        except OSError:
+            lock.release()
+            raise
+        lock.release()
+    raise AssertionError  # the names do not end
 
 
 def _names(stem: str) -> Iterator[str]:

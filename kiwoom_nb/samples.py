@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 from . import journal, shipped
 from .errors import SourceError
@@ -26,7 +26,7 @@ _OWNER: Final = "0" * 12
 _HEARD_EVERY: Final = 10_000_000  # microseconds; a PING is what is heard last before a line goes down
 
 
-def is_sample(source: object) -> bool:
+def is_sample(source: object) -> TypeGuard[str]:
     """Tell whether ``source`` names a sample: ``"sample"`` or ``"sample:..."``."""
     return isinstance(source, str) and source.partition(":")[0] == _PREFIX
 

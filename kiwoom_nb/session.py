@@ -201,7 +201,7 @@ class Session:
             reason = life.notice or exc.reason
             raise ConnectionFailed(self._server, reason) from exc
         except Exception as exc:
-            reason = type(exc).__name__
+            reason = "kicked" if isinstance(exc, KickedOut) else "failed"
             raise
         finally:
             if life.was_live:

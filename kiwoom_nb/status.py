@@ -19,9 +19,10 @@ class Status:
     Attributes
     ----------
     state
-        ``connecting``, ``live``, ``reconnecting``, ``kicked``, ``failed`` or ``stopped``.
+        ``connecting``, ``live``, ``reconnecting``, ``kicked``, ``failed`` or ``stopped``; of a replay ``replaying``,
+        ``paused``, ``finished`` or ``stopped``.
     server
-        ``real``, ``demo``, or host and port of another server.
+        ``real``, ``demo``, or host and port of another server; of a replay the recording.
     background
         Whether the session runs on a thread of its own.
     events
@@ -29,7 +30,8 @@ class Status:
     waiting
         Of them, not shown yet.
     as_of, last_event_at
-        When this was asked, and when the last row arrived (KST; None: none yet).
+        When this was asked, and when the last row arrived (KST; None: none yet). Of a replay ``as_of`` is the virtual
+        time.
     attempt, reason
         The number of the attempt to connect, and why the last one ended.
     error
@@ -42,6 +44,8 @@ class Status:
         Whether :meth:`pause` holds the frame still.
     stalled_for
         Seconds for which the notebook's loop stood still at the longest, 0 if it never did for long.
+    total, speed
+        Of a replay: how many rows the recording has, and how much faster than its clock it plays.
     """
 
     server: str
@@ -60,6 +64,8 @@ class Status:
     journal_error: str | None = None
     paused: bool = False
     stalled_for: float = 0.0
+    total: int | None = None
+    speed: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -68,18 +74,33 @@ class Status:
 
     def __str__(self) -> str:
         """Return a line for a person, in the language of :func:`kiwoom_nb.set_language`."""
-        parts = [
-            f"{_DOTS.get(self.state, _ENDED_DOT)} {self._state()}",
+        parts = [f"{_DOTS.get(self.state, _ENDED_DOT)} {self._state()}"]
+        parts += self._of_a_stream() if self.total is None else self._of_a_replay(self.total)
+        return " · ".join([*parts, *self._troubles()])
+
+    def _of_a_stream(self) -> list[str]:
+        return [
             say(self.server) if self.server in WORDS else self.server,
             say("events", count=self.events) if self.events else say("no_events"),
             *self._last_event(),
             *self._waiting(),
-            *([say("gaps", count=self.gaps)] if self.gaps else []),
-            *([say("rejected", count=self.rejected)] if self.rejected else []),
+            *self._told(),
             self._recording(),
-            *self._trouble(),
         ]
-        return " · ".join(parts)
+
+    def _of_a_replay(self, total: int) -> list[str]:
+        """Name the recording and call the time virtual: nothing recorded ever looks live."""
+        return [
+            say("recording_of", name=self.server),
+            say("of_events", count=self.events, total=total),
+            *([say("virtual_time", time=f"{self.as_of:%Y-%m-%d %H:%M:%S}")] if self.as_of else []),
+            *self._waiting(),
+            *self._told(),
+        ]
+
+    def _told(self) -> list[str]:
+        gaps = [say("gaps", count=self.gaps)] if self.gaps else []
+        return gaps + ([say("rejected", count=self.rejected)] if self.rejected else [])
 
     def _state(self) -> str:
         words = say(self.state)
@@ -87,6 +108,8 @@ class Status:
             words = f"{words}, {say('paused')}"
         if self.attempt and self.state in {"connecting", "reconnecting"}:
             words = f"{words} {say('attempt', count=self.attempt)}"
+        if self.speed and self.state == "replaying":
+            words = f"{words} ×{self.speed:g}"
         return words
 
     def _last_event(self) -> list[str]:
@@ -97,18 +120,21 @@ class Status:
     def _waiting(self) -> list[str]:
         if self.waiting:
             return [f"{say('waiting', count=self.waiting)} ({say('hint_sync')})"]
-        return [] if self.events or self.ended else [say("hint_wait")]
+        return [] if self.events or self.ended or self.total is not None else [say("hint_wait")]
 
     def _recording(self) -> str:
         if self.journal_error:
             return say("recording_failed", reason=self.journal_error)
-        return say("recording", path=_short(self.journal)) if self.journal else say("not_recording")
+        if self.journal is None:
+            return say("not_recording")
+        return say("recorded" if self.ended else "recording", path=_short(self.journal))
 
-    def _trouble(self) -> list[str]:
+    def _troubles(self) -> list[str]:
         if self.error is not None:
             return [str(self.error)]
         reason = [self.reason] if self.reason and self.state in {"connecting", "reconnecting"} else []
-        return reason + ([say("stalled", seconds=self.stalled_for)] if self.stalled_for else [])
+        stalled = self.stalled_for and not self.background  # a thread stands still with the machine: no advice helps
+        return reason + ([say("stalled", seconds=self.stalled_for)] if stalled else [])
 
 
 def _short(path: Path) -> str:

@@ -13,6 +13,7 @@ import contextvars
 import dataclasses
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import journal
-from .errors import KickedOut
+from .errors import KickedOut, KiwoomError
 from .frame import LiveFrame
 from .protocol import Message, Unparsed
 from .recording import KST, Recorder
@@ -29,11 +30,12 @@ from .session import Session, Tokens, Transport
 from .status import Status
 from .storage import read_journal
 from .table import STOPPED, BalanceTable
+from .waiting import Block, Waits, runs_in
 
 REFRESH: Final = 0.1
 """Seconds between two refreshes of the frame at the least."""
 _ENDS_WITHIN: Final = 5.0
-_LOOKS_UP_EVERY: Final = 1.0  # of a wait on a thread: some platforms deliver an interrupt only then
+_SHOWN_WITHIN: Final = 1.0
 
 
 def microseconds_now() -> int:
@@ -100,15 +102,17 @@ class Intake:
         """Record the end; whatever comes after it is not ours any more."""
         if self.ended:
             return
-        if self.state == "live":
-            self.disconnected(at, self._heard_at, state)
-        self._note(at, journal.STOPPED, reason=state)
-        self.ended = True
-        self.state = state
-        self.error = error
-        if self._recorder is not None:
-            self._recorder.close()
-        self._ring()
+        try:
+            if self.state == "live":
+                self.disconnected(at, self._heard_at, state)
+            self._note(at, journal.STOPPED, reason=state)
+        finally:  # whatever happens to the journal, nobody may go on waiting for a stream that has ended
+            self.state = state
+            self.error = None if error is None else _without_frames(error)
+            self.ended = True
+            self._ring()
+            if self._recorder is not None:
+                self._recorder.close()
 
     def _note(self, at: int, event: str, **details: str | int) -> None:
         if self._recorder is not None:
@@ -152,22 +156,21 @@ class Stream:
         mask_accounts: bool = True,
         loop: asyncio.AbstractEventLoop | None = None,
         background: bool = False,
-        block: Callable[[Coroutine[Any, Any, bool]], bool] | None = None,
+        block: Block | None = None,
         now: Callable[[], int] = microseconds_now,
     ) -> None:
         self._now = now
         self._loop = loop
+        self._home = None if loop is None else threading.get_ident()
         self._block = block
         self._table = BalanceTable(mask_accounts=mask_accounts)
         self._recorder = None if folder is None else Recorder(folder, server=server, owner=owner, at=now())
-        if self._recorder is not None:
-            read_journal(self._recorder.path, self._table)
+        self._load_the_day()
         self._intake = Intake(self._table, self._recorder, self._ring)
         self._session = Session(connect, tokens, self._intake, now=now, server=server)
         self._about = Status(server=server, background=background or loop is None)
         self._decoding = threading.RLock()  # callbacks of widgets may come on another thread than cells do
-        self._bell = threading.Event()  # rings when something arrived, for waits on a thread
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waits = Waits(lambda: len(self.frame), self._settle)
         self._refresh_is_planned = False
         self._refreshed_at = float("-inf")
         self._paused = False
@@ -178,26 +181,40 @@ class Stream:
         """Name the server and the state."""
         return f"<Stream {self._about.server} {self._intake.state}>"
 
+    def _load_the_day(self) -> None:
+        """Begin with what was received today before; a journal that cannot be read is let go of again."""
+        if self._recorder is None:
+            return
+        try:
+            read_journal(self._recorder.path, self._table)
+        except BaseException:
+            self._recorder.close()
+            raise
+
     async def _run(self) -> None:
         """Run the session to its end. Never raises: nobody awaits it, so what it dies of is told by the status."""
+        state = STOPPED
+        error: Exception | None = None
         try:
             await self._session.run()
         except asyncio.CancelledError:
-            self._intake.end(self._now(), STOPPED, None)
+            pass
         except KickedOut as exc:
-            self._intake.end(self._now(), "kicked", exc)
+            state, error = "kicked", exc
         except Exception as exc:  # noqa: BLE001 - ours or a bug: either way the user is told, in one place
-            self._intake.end(self._now(), "failed", exc)
+            state, error = "failed", exc
+        with contextlib.suppress(Exception):  # the journal cannot be ended properly: the status says what came first
+            self._intake.end(self._now(), state, error)
 
     # --- what arrived is decoded and shown ------------------------------------------------------------------------
 
     def _ring(self) -> None:
         """Note on the session's loop that something arrived: the frame's side looks when it may."""
-        self._bell.set()
         if self._loop is None:
-            for waiter in tuple(self._waiters):
-                _set_soon(waiter)
-        elif not self._refresh_is_planned:
+            self._waits.ring()
+            return
+        self._waits.ring_threads()
+        if not self._refresh_is_planned:
             self._refresh_is_planned = True
             with contextlib.suppress(RuntimeError):  # the notebook's loop is closed: the kernel is going
                 self._loop.call_soon_threadsafe(self._plan_refresh, context=contextvars.Context())
@@ -211,32 +228,60 @@ class Stream:
         assert self._loop is not None  # noqa: S101 - it has called this
         self._refresh_is_planned = False
         self._refreshed_at = self._loop.time()
-        self._decode()
-        if not self._paused:
-            self._show()
-        for waiter in self._waiters:
-            _set(waiter)
+        try:
+            self._decode()
+            if not self._paused:
+                self._show()
+        finally:  # who waits looks for itself, and is told in its own cell what goes wrong
+            self._waits.ring()
 
     def _decode(self) -> None:
-        """Decode what arrived. An interrupt in the middle of it leaves the frame at hand to be decoded again."""
+        """Hand what arrived to the table, which decodes in batches. An interrupt loses nothing and doubles nothing."""
         arrived, table = self._intake.arrived, self._table
         with self._decoding:
             while arrived:
-                rows, rejects = table.rows, len(table.rejects)
+                received, first = table.received, arrived[0]
                 try:
-                    arrived[0]()
+                    first()
+                    arrived.popleft()
                 except BaseException:
-                    table.rows = rows
-                    del table.rejects[rejects:]
+                    if table.received != received and arrived and arrived[0] is first:
+                        arrived.popleft()
                     raise
-                arrived.popleft()
 
     def _show(self) -> None:
+        if self._home is None or threading.get_ident() == self._home:
+            self._show_here()
+        else:
+            self._show_at_home()
+
+    def _show_here(self) -> None:
         with self._decoding:
             self.frame._show(self._table.frame())  # noqa: SLF001 - the frame's door for its source
             self._table.reserve()
 
+    def _show_at_home(self) -> None:
+        """Let the notebook's thread show the rows, for a caller on another one (the callback of a widget).
+
+        It may be inside an expression just now, where the frame must not move; it is waited for a little.
+        """
+        assert self._loop is not None  # noqa: S101 - a frame without a loop is at home everywhere
+        shown = threading.Event()
+
+        def show() -> None:
+            self._show_here()
+            shown.set()
+
+        with contextlib.suppress(RuntimeError):  # the notebook's loop is closed: the kernel is going
+            self._loop.call_soon_threadsafe(show, context=contextvars.Context())
+            shown.wait(_SHOWN_WITHIN)
+
     # --- for the user -----------------------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will arrive any more."""
+        return self._intake.ended
 
     @property
     def status(self) -> Status:
@@ -271,8 +316,11 @@ class Stream:
         self._show()
 
     def start_cell(self) -> None:
-        """Show what has arrived before a cell runs, unless the user holds the frame still."""
-        if not self._paused:
+        """Show what has arrived before a cell runs, unless the user holds the frame still.
+
+        A cell of a subshell runs beside one of the notebook's own, in which the frame must not move.
+        """
+        if not self._paused and threading.get_ident() == self._home:
             self.sync()
 
     def pause(self) -> None:
@@ -291,39 +339,16 @@ class Stream:
 
     def wait(self, n: int | None = None, timeout: float | None = None) -> bool:
         """Block until ``n`` rows are there (default: one more than now); see :meth:`changed`."""
-        if self._block is not None and not self._about.background and self._runs_in_the_loop():
+        if self._block is not None and not self._about.background and runs_in(self._loop):
             return self._block(self.changed(n, timeout))
-        wanted = len(self.frame) + 1 if n is None else n
-        ends_at = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self._bell.clear()
-            settled = self._settle(wanted)
-            remaining = _LOOKS_UP_EVERY if ends_at is None else ends_at - time.monotonic()
-            if settled is not None or remaining <= 0:
-                return settled or False
-            self._bell.wait(min(remaining, _LOOKS_UP_EVERY))
+        return self._waits.block(n, timeout)
 
     async def changed(self, n: int | None = None, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as in the API contract
         """Wait until ``n`` rows are there (default: one more than now) and return whether they are.
 
         On an ended stream it returns at once; after a kick or a failure it raises what ended the stream.
         """
-        wanted = len(self.frame) + 1 if n is None else n
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                while (settled := self._settle(wanted)) is None:
-                    await self._next_ring()
-                return settled
-        return self._settle(wanted) or False
-
-    async def _next_ring(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            if not self._intake.arrived:
-                await waiter
-        finally:
-            self._waiters.discard(waiter)
+        return await self._waits.changed(n, timeout)
 
     def _settle(self, wanted: int) -> bool | None:
         """Return True (and show them) once ``wanted`` rows are there, False if they never will be, else None."""
@@ -336,14 +361,8 @@ class Stream:
             return None
         self._show()
         if self._intake.error is not None:
-            raise self._intake.error.with_traceback(None)
+            raise self._intake.error.with_traceback(None)  # else it would grow with each raise
         return False
-
-    def _runs_in_the_loop(self) -> bool:
-        try:
-            return asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            return False
 
 
 class _LoopHost:
@@ -351,13 +370,14 @@ class _LoopHost:
 
     def __init__(self, run: Callable[[], Coroutine[Any, Any, None]], loop: asyncio.AbstractEventLoop | None) -> None:
         assert loop is not None  # noqa: S101 - without a loop the session runs on a thread
+        self._loop = loop
         # A fresh context: what a library prints or logs in the task must not land in the cell that made it.
         self._task = loop.create_task(run(), name="kiwoom_nb stream", context=contextvars.Context())
 
     def stop(self, end: Callable[[], None]) -> None:
         end()  # at once, since the loop may be going away with the kernel
         with contextlib.suppress(RuntimeError):
-            self._task.cancel()
+            self._loop.call_soon_threadsafe(self._task.cancel)
 
 
 class _ThreadHost:
@@ -383,14 +403,18 @@ class _ThreadHost:
         end()  # if it hangs in a library, the journal is closed all the same
 
 
-def _set(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+def _without_frames(error: BaseException) -> BaseException:
+    """Return ``error`` without the frames it came through: their variables hold the token, and some tools show them.
 
-
-def _set_soon(waiter: asyncio.Future[None]) -> None:
-    with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits there any more
-        waiter.get_loop().call_soon_threadsafe(_set, waiter)
+    Of a bug the lines are kept as a note, for the report.
+    """
+    if not isinstance(error, KiwoomError):
+        error.add_note("".join(traceback.format_tb(error.__traceback__)))
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def _moment(at: int) -> datetime:

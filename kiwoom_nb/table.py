@@ -7,8 +7,12 @@ a million. Frames handed out are zero-copy views of the first rows and read-only
 
 from __future__ import annotations
 
+import operator
+import re
+import sys
+import weakref
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final, NamedTuple
 
@@ -17,21 +21,24 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .decode import CATEGORIES, ROW, Decoder, Reject, Row
+from .columns import Column, ColumnReader
+from .decode import LONGEST_TEXT, Decoder, Reject
 from .privacy import mask_accounts, mask_text
 from .protocol import Message, Unparsed
-from .schema import COLUMNS, FIXED_CATEGORIES, RECEIVED_AT, TIMEZONE
+from .schema import COLUMNS, FIELDS, FIXED_CATEGORIES, RECEIVED_AT, TIMEZONE
 
 RESERVED_ROWS: Final = 1 << 20
 ATTRS_KEY: Final = "kiwoom_nb"
 """Under this key of ``DataFrame.attrs`` a frame carries its gaps and rejects, as one JSON string."""
 
 SHOWN_TEXT: Final = 200
+NOT_DECODED: Final = "not_decoded"
+"""The reason of a reject that a bug of ours is behind; the stream goes on, and the journal has the frame."""
+
 STOPPED: Final = "stopped"
 INTERRUPTED: Final = "interrupted"
 GAP_COLUMNS: Final = ("start", "end", "reason")
-_NUMBERS: Final = ROW[len(CATEGORIES) :]
-_ACCOUNT_AT: Final = ROW.index("account")
+_CATEGORIES: Final = tuple(name for name, dtype in COLUMNS.items() if dtype == "category")
 _STORED: Final = {
     "Int64": np.int64,
     "Int8": np.int8,
@@ -39,8 +46,11 @@ _STORED: Final = {
     "datetime64[ms]": np.int64,
     f"datetime64[us, {TIMEZONE}]": np.int64,
 }
-_KEPT_OWNERS: Final = 256
-_NAT: Final = np.iinfo(np.int64).min
+_ACCOUNT_FID: Final = next(field.fid for field in FIELDS if field.column == "account")
+_DIGITS_AT_END: Final = re.compile(r"\d+\Z")
+_NAT: Final = int(np.iinfo(np.int64).min)
+_BATCH: Final = 512  # frames decoded together at the most: more would not be quicker, and one append would wait
+_FEW: Final = 16  # frames that are gone through one by one if one of them is out of the ordinary
 _INT8_CATEGORIES: Final = 127  # below this many pandas stores codes as int8; any other width would be copied whole
 _INT16_CATEGORIES: Final = 32767
 
@@ -59,11 +69,11 @@ class _Codes(dict[str | None, int]):
     def __init__(self, categories: Iterable[str]) -> None:
         super().__init__({None: -1})
         for category in categories:
-            self[category]
+            self.add(category)
 
-    def __missing__(self, category: str | None) -> int:
-        code = self[category] = len(self) - 1
-        return code
+    def add(self, category: str | None) -> int:
+        """Return the code of ``category``, a new one if it was never met."""
+        return self.setdefault(category, len(self) - 1)
 
     @property
     def categories(self) -> list[str]:
@@ -82,123 +92,185 @@ class BalanceTable:
     """
 
     def __init__(self, *, mask_accounts: bool = True, capacity: int = RESERVED_ROWS) -> None:
-        self.rows = 0
+        self.received = 0
+        self.last_row_at = 0
         self.masked = mask_accounts
         self.line = Line()
-        self.rejects: list[Reject] = []
+        self._rows = 0
+        self._rejects: list[Reject] = []
+        self._fresh: list[tuple[Message, int]] = []  # received, not yet decoded
+        self._reader = ColumnReader()
         self._rejects_json: list[bytes] = []
-        self._attrs: tuple[object, str] | None = None
+        self._labels_used: dict[str, str] = {}
+        self._attrs: tuple[object, str] = (None, "")
         self._decoder = Decoder()
-        self._codes = {name: _Codes(FIXED_CATEGORIES.get(name, ())) for name in CATEGORIES}
-        # Whole-capacity frames, newest last. The older ones are kept because pandas counts the owners of a buffer:
-        # a view of which no other owner is alive would be written in place, and our buffers are read-only.
-        self._full: deque[tuple[object, pd.DataFrame]] = deque(maxlen=_KEPT_OWNERS)
+        self._codes = {name: _Codes(FIXED_CATEGORIES.get(name, ())) for name in _CATEGORIES}
+        self._whole: list[_Whole] = []  # the newest one, if there is one
         self._allocate(max(capacity, 1))
+        weakref.finalize(self, _retire, self._whole).atexit = False
 
     # --- in ---------------------------------------------------------------------------------------------------
 
-    def receive(self, message: Message | Unparsed, received_at: int) -> int:
-        """Decode one received frame and return how many rows it added. Never raises."""
+    def receive(self, message: Message | Unparsed, received_at: int) -> None:
+        """Take one received frame. Never raises.
+
+        Frames are decoded in batches, at the latest when somebody asks for what they gave.
+        """
         self.line.heard(received_at)
-        rows, rejects = self._decoder.decode(message, received_at, self.rows)
-        for row in rows:
-            self._append(row)
-        if rejects:
+        self.received += 1
+        if isinstance(message, Message) and message.trnm == "REAL":
+            self._fresh.append((message, received_at))
+            if len(self._fresh) >= _BATCH:
+                self._decode_fresh()
+        elif rejects := self._decoder.decode(message, received_at, 0).rejects:
             self.rejects.extend(rejects)
-        return len(rows)
 
     def reject(self, received_at: int, text: str, reason: str) -> None:
         """Note something that never became a frame, such as the torn end of a journal."""
-        self.rejects.append(Reject(received_at, None, None, text, reason))
+        self.rejects.append(Reject(received_at, None, None, text[:LONGEST_TEXT], reason))
 
     def reserve(self) -> None:
         """Make room ahead of time, so that no append has to."""
         if self.rows > self._capacity * 3 // 4:
             self._grow(self._capacity * 4)
 
-    def _append(self, row: Row) -> None:
-        at = self.rows
-        if at == self._capacity:
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        self._decode_fresh()
+        return self._rows
+
+    @property
+    def rejects(self) -> list[Reject]:
+        """What could not be read, in order of arrival."""
+        self._decode_fresh()
+        return self._rejects
+
+    # --- decoding -----------------------------------------------------------------------------------------------
+
+    def _decode_fresh(self) -> None:
+        """Decode what was received. An interrupt in the middle of it leaves everything to be decoded again."""
+        if not self._fresh:
+            return
+        rows, rejects = self._rows, len(self._rejects)
+        try:
+            self._decode(self._fresh)
+        except BaseException:
+            self._rows = rows
+            del self._rejects[rejects:]
+            raise
+        self._fresh.clear()
+
+    def _decode(self, fresh: Sequence[tuple[Message, int]]) -> None:
+        """Decode together what is plain; close in on what is not, by halves."""
+        try:
+            columns = self._reader.read([message.data for message, _ in fresh], [at for _, at in fresh])
+        except Exception:  # noqa: BLE001 - a Surprise as a rule; whatever it is, the careful way is for it
+            if len(fresh) <= _FEW:
+                for message, received_at in fresh:
+                    self._decode_one(message, received_at)
+                return
+            half = len(fresh) // 2
+            self._decode(fresh[:half])
+            self._decode(fresh[half:])
+        else:
+            self._extend(columns)
+
+    def _decode_one(self, message: Message, received_at: int) -> None:
+        try:
+            rows, rejects = self._decoder.decode(message, received_at, self._rows)
+            if rows:
+                self._extend({name: [row[name] for row in rows] for name in COLUMNS})
+        except Exception as exc:  # noqa: BLE001 - a bug of ours costs this frame and no other
+            text = f"{type(exc).__name__}: {exc} in {bytes(message.data).decode('utf-8', 'replace')}"
+            rejects = [Reject(received_at, None, None, text[:LONGEST_TEXT], NOT_DECODED)]
+        self._rejects.extend(rejects)
+
+    def _extend(self, columns: Mapping[str, Column]) -> None:
+        places = slice(self._rows, self._rows + len(columns[RECEIVED_AT]))
+        while places.stop > self._capacity:
             self._grow(self._capacity * 4)
-        codes = map(dict.__getitem__, self._codes.values(), row)
+        for name, codes in self._codes.items():
+            self._extend_codes(name, codes, places, columns[name])
+        for name in self._numbers:
+            self._extend_numbers(name, places, columns[name])
+        self.last_row_at = columns[RECEIVED_AT][-1]
+        self._rows = places.stop
+
+    def _extend_codes(self, name: str, codes: _Codes, places: slice, values: Column) -> None:
         try:
-            for buffer, code in zip(self._code_buffers, codes, strict=False):
-                buffer[at] = code
+            self._code_buffers[name][places] = list(map(codes.__getitem__, values))
         except KeyError:
-            self._append_new_categories(row)
-        try:
-            for buffer, value in zip(self._number_buffers, row[len(CATEGORIES) :], strict=True):
-                buffer[at] = value
-        except TypeError:  # None is no integer; NaN is a float
-            self._append_blanks(row)
-        self.rows = at + 1
-
-    def _append_new_categories(self, row: Row) -> None:
-        for index, (codes, category) in enumerate(zip(self._codes.values(), row, strict=False)):
-            code = codes[category]
+            for category in values:
+                codes.add(category)
             width = _code_dtype(len(codes) - 1)
-            if self._code_buffers[index].dtype != width:
-                self._code_buffers[index] = self._code_buffers[index].astype(width)
-            self._code_buffers[index][self.rows] = code
+            if self._code_buffers[name].dtype != width:
+                self._code_buffers[name] = self._code_buffers[name].astype(width)
+            self._code_buffers[name][places] = list(map(codes.__getitem__, values))
 
-    def _append_blanks(self, row: Row) -> None:
-        for name, buffer, value in zip(_NUMBERS, self._number_buffers, row[len(CATEGORIES) :], strict=True):
-            if value is not None:
-                buffer[self.rows] = value
-            elif name in self._masks:
-                buffer[self.rows] = 1  # as pandas does; what lies under a mask is never looked at
-                self._masks[name][self.rows] = True
-            else:
-                buffer[self.rows] = np.nan if buffer.dtype == np.float64 else _NAT
+    def _extend_numbers(self, name: str, places: slice, values: Column) -> None:
+        buffer = self._numbers[name]
+        try:
+            buffer[places] = values
+        except TypeError:  # None is no whole number; among decimals it is NaN
+            mask = self._masks.get(name)
+            blank = _NAT if mask is None else 1  # under a mask stands 1, as pandas has it; nobody looks at it
+            buffer[places] = [blank if value is None else value for value in values]
+            if mask is not None:
+                mask[places] = [value is None for value in values]
 
-    # --- memory -----------------------------------------------------------------------------------------------
+    # --- memory -------------------------------------------------------------------------------------------------
 
     def _allocate(self, capacity: int) -> None:
         self._capacity = capacity
-        self._code_buffers: list[npt.NDArray[Any]] = [
-            np.empty(capacity, _code_dtype(len(codes) - 1)) for codes in self._codes.values()
-        ]
-        self._number_buffers: list[npt.NDArray[Any]] = [np.empty(capacity, _STORED[COLUMNS[name]]) for name in _NUMBERS]
+        self._code_buffers: dict[str, npt.NDArray[Any]] = {
+            name: np.empty(capacity, _code_dtype(len(codes) - 1)) for name, codes in self._codes.items()
+        }
+        numbers = {name: dtype for name, dtype in COLUMNS.items() if dtype != "category"}
+        self._numbers: dict[str, npt.NDArray[Any]] = {
+            name: np.empty(capacity, _STORED[dtype]) for name, dtype in numbers.items()
+        }
         # zeros come from the operating system as they are: masks are not filled ahead either
-        self._masks = {name: np.zeros(capacity, bool) for name in _NUMBERS if COLUMNS[name].startswith("Int")}
+        self._masks = {name: np.zeros(capacity, bool) for name, dtype in numbers.items() if dtype.startswith("Int")}
 
     def _grow(self, capacity: int) -> None:
-        before = (*self._code_buffers, *self._number_buffers, *self._masks.values())
+        before = self._buffers()
         self._allocate(capacity)
-        after = (*self._code_buffers, *self._number_buffers, *self._masks.values())
-        for old, new in zip(before, after, strict=True):
-            new[: self.rows] = old[: self.rows]
+        for old, new in zip(before, self._buffers(), strict=True):
+            new[: self._rows] = old[: self._rows]
+
+    def _buffers(self) -> list[npt.NDArray[Any]]:
+        return [*self._code_buffers.values(), *self._numbers.values(), *self._masks.values()]
 
     # --- out --------------------------------------------------------------------------------------------------
 
     def frame(self, rows: int | None = None) -> pd.DataFrame:
         """Return the first ``rows`` (default: all so far) as a DataFrame of the 30 columns, a zero-copy view.
 
-        It never changes, whatever is appended later, and writes to it are copied first (the whole-capacity frame
-        stays alive beside it, so that pandas' Copy-on-Write sees two owners).
+        It never changes, whatever is appended later, and writes to what is derived from it are copied first.
         """
         rows = self.rows if rows is None else rows
         version = (self._capacity, *map(len, self._codes.values()))
-        if not self._full or self._full[-1][0] != version:
-            self._full.append((version, self._make_full()))
-        frame = self._full[-1][1].iloc[:rows]
+        if not self._whole or self._whole[0].version != version:
+            _retire(self._whole)
+            self._whole.append(self._make_whole(version))
+            self._whole[0].settle()
+        _let_one_go()
+        frame = self._whole[0].frame.iloc[:rows]
         attrs = self.attrs()
         if attrs:
             frame.attrs[ATTRS_KEY] = attrs
         return frame
 
-    def _make_full(self) -> pd.DataFrame:
+    def _make_whole(self, version: object) -> _Whole:
+        codes = {name: _read_only(buffer) for name, buffer in self._code_buffers.items()}
+        numbers = {name: _read_only(buffer) for name, buffer in self._numbers.items()}
         columns = {
-            **{
-                name: _categorical(buffer, self._labels(name))
-                for name, buffer in zip(CATEGORIES, self._code_buffers, strict=True)
-            },
-            **{
-                name: _array(COLUMNS[name], buffer, self._masks.get(name))
-                for name, buffer in zip(_NUMBERS, self._number_buffers, strict=True)
-            },
+            **{name: _categorical(view, self._labels(name)) for name, view in codes.items()},
+            **{name: _array(name, view, self._masks.get(name)) for name, view in numbers.items()},
         }
-        return pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
+        frame = pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
+        return _Whole(version, frame, [*codes.values(), *numbers.values()])
 
     def _labels(self, name: str) -> list[str]:
         categories = self._codes[name].categories
@@ -210,31 +282,80 @@ class BalanceTable:
         One string, because many small objects in ``attrs`` slow every pandas operation down (it copies them), and
         built from pieces, because a flood of rejects must not be written anew at each refresh.
         """
-        if not self.rejects and not self.line.gaps():
+        gaps = self.line.gaps()
+        if not self.rejects and not gaps:
             return ""
-        accounts = self._codes["account"]
-        version = (len(self.rejects), len(accounts), tuple(self.line.gaps()[-1:]), len(self.line.gaps()))
-        if self._attrs is None or self._attrs[0] != version:
-            self._attrs = version, self._make_attrs()
+        version = (len(self.rejects), len(self._codes["account"]), len(gaps), gaps[-1:])
+        if self._attrs[0] != version:
+            self._attrs = version, self._make_attrs(gaps)
         return self._attrs[1]
 
-    def _make_attrs(self) -> str:
+    def _make_attrs(self, gaps: list[Gap]) -> str:
         labels = dict(zip(self._codes["account"].categories, self._labels("account"), strict=True))
         if self._labels_used != labels:
             self._labels_used = labels
             self._rejects_json.clear()
         fresh = self.rejects[len(self._rejects_json) :]
         self._rejects_json.extend(map(self._reject_json, fresh, repeat(labels)))
-        gaps = msgspec.json.encode(self.line.gaps())
-        return (b'{"gaps":' + gaps + b',"rejected":[' + b",".join(self._rejects_json) + b"]}").decode()
+        rejects = b",".join(self._rejects_json)
+        return (b'{"gaps":' + msgspec.json.encode(gaps) + b',"rejected":[' + rejects + b"]}").decode()
 
-    _labels_used: dict[str, str] | None = None
+    def _reject_json(self, reject: Reject, labels: Mapping[str, str]) -> bytes:
+        shown = reject._replace(text=reject.text[:SHOWN_TEXT])
+        return msgspec.json.encode(mask_reject(shown, labels) if self.masked else shown)
 
-    def _reject_json(self, reject: Reject, labels: dict[str, str]) -> bytes:
-        text = reject.text
-        if self.masked:
-            text = mask_text(text, labels, whole=reject.row is None or reject.reason == "unknown_fid")
-        return msgspec.json.encode(reject._replace(text=text[:SHOWN_TEXT]))
+
+def mask_reject(reject: Reject, labels: Mapping[str, str]) -> Reject:
+    """Return ``reject``, its text as shown in a frame, without account numbers; ``labels`` are of the known ones."""
+    whole = reject.row is None or reject.fid == _ACCOUNT_FID or reject.reason == "unknown_fid"
+    text = mask_text(reject.text, labels, whole=whole)
+    if len(reject.text) >= SHOWN_TEXT:  # it was cut, perhaps amid a number that no rule knows any more
+        text = _DIGITS_AT_END.sub(lambda digits: "x" * len(digits[0]), text)
+    return reject._replace(text=text)
+
+
+class _Whole:
+    """A frame of the whole capacity, of which the frames handed out are views.
+
+    pandas counts the owners of a buffer: it copies before a write only while another owner is alive, and ours are
+    read-only. So this must outlive the views on it, even the table.
+    """
+
+    def __init__(self, version: object, frame: pd.DataFrame, arrays: list[npt.NDArray[Any]]) -> None:
+        self.version = version
+        self.frame = frame
+        self._arrays = arrays
+        self._references: list[int] = []
+
+    def settle(self) -> None:
+        """Note how often our arrays are held while there is no view; whoever made us must have let go of them."""
+        self._references = self._count_references()
+
+    def is_viewed(self) -> bool:
+        """Tell whether any view is alive; each holds a reference to our array (see :func:`_read_only`)."""
+        return any(map(operator.gt, self._count_references(), self._references))
+
+    def _count_references(self) -> list[int]:
+        return [sys.getrefcount(array) for array in self._arrays]
+
+
+_retired: deque[_Whole] = deque()
+
+
+def _retire(newest: list[_Whole]) -> None:
+    """Empty ``newest``; what was in it stays alive for as long as there are views on it."""
+    while newest:
+        whole = newest.pop()
+        if whole.is_viewed():
+            _retired.append(whole)
+
+
+def _let_one_go() -> None:
+    """Look at one of the retired, in turn, and let it go where nobody views it any more."""
+    if _retired:
+        whole = _retired.popleft()
+        if whole.is_viewed():
+            _retired.append(whole)
 
 
 class Line:
@@ -256,23 +377,35 @@ class Line:
 
     def connected(self, at: int) -> None:
         """Note that balance events are pushed from now on: a gap that lasted ends."""
-        if self._gaps and self._gaps[-1].end is None:
-            self._gaps[-1] = self._gaps[-1]._replace(end=at)
-        elif self._up:  # nobody noted the end: the process was killed
-            self._gaps.append(Gap(self.last_heard, at, INTERRUPTED))
+        if not self._end_gap(at) and self._up:  # nobody noted the end: the process was killed
+            self._begin_gap(self.last_heard, INTERRUPTED)
+            self._end_gap(at)
         self._up = True
         self.last_heard = at
 
     def continued(self, at: int) -> None:
         """Note that the line was up when a new journal began (at midnight), with nothing missing before it."""
+        self._end_gap(at)
         self._up = True
         self.last_heard = at
 
     def disconnected(self, since: int, reason: str) -> None:
         """Note that the line is down, and since when nothing was heard."""
         if self._up:
-            self._gaps.append(Gap(since, None, reason))
+            self._begin_gap(since, reason)
         self._up = False
+
+    # The machine's clock may be set back: a gap never begins before the last one ended, nor ends before it began.
+
+    def _begin_gap(self, start: int, reason: str) -> None:
+        earliest = self._gaps[-1].end if self._gaps else None
+        self._gaps.append(Gap(start if earliest is None else max(start, earliest), None, reason))
+
+    def _end_gap(self, at: int) -> bool:
+        lasts = bool(self._gaps) and self._gaps[-1].end is None
+        if lasts:
+            self._gaps[-1] = self._gaps[-1]._replace(end=max(at, self._gaps[-1].start))
+        return lasts
 
 
 def empty_frame() -> pd.DataFrame:
@@ -300,6 +433,27 @@ def _moments(column: pd.Series[Any]) -> pd.Series[Any]:
     return pd.to_datetime(column.astype("Int64"), unit="us", utc=True).dt.as_unit("us").dt.tz_convert(TIMEZONE)
 
 
+def read_only(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return ``frame`` on arrays that nobody can write to, as the source of views for a live frame; no copy."""
+    columns = {name: _frozen(str(name), frame[name]) for name in frame}
+    frozen = pd.DataFrame(columns, index=frame.index, copy=False)
+    frozen.attrs = frame.attrs
+    return frozen
+
+
+def _frozen(name: str, column: pd.Series[Any]) -> Any:
+    if COLUMNS.get(name) != str(column.dtype):
+        return column  # the user's own
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes: Any = column.cat.codes.to_numpy()
+        return pd.Categorical.from_codes(_read_only(codes), dtype=column.dtype, validate=False)
+    if COLUMNS[name].startswith("Int"):
+        mask = column.isna().to_numpy()
+        return _array(name, _read_only(column.to_numpy(_STORED[COLUMNS[name]], na_value=1)), mask)
+    values = column.to_numpy("M8[us]") if name == RECEIVED_AT else column.to_numpy()
+    return _array(name, _read_only(values.view(_STORED[COLUMNS[name]])), None)
+
+
 def _code_dtype(categories: int) -> type[np.signedinteger[Any]]:
     if categories < _INT8_CATEGORIES:
         return np.int8
@@ -307,22 +461,22 @@ def _code_dtype(categories: int) -> type[np.signedinteger[Any]]:
 
 
 def _read_only(buffer: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    view = buffer.view()
-    view.flags.writeable = False
-    return view
+    """Return a view of ``buffer`` that nobody can make writable again.
+
+    It is made by way of a memoryview so that numpy, which looks for the last owner among arrays only, lets the views
+    of this view hold this one: that is how :class:`_Whole` knows of them.
+    """
+    return np.frombuffer(buffer.data.toreadonly(), buffer.dtype)
 
 
-def _categorical(buffer: npt.NDArray[Any], labels: list[str]) -> pd.Categorical:
+def _categorical(codes: npt.NDArray[Any], labels: list[str]) -> pd.Categorical:
     dtype = pd.CategoricalDtype(pd.Index(labels, dtype="str"))
-    return pd.Categorical.from_codes(_read_only(buffer), dtype=dtype, validate=False)
+    return pd.Categorical.from_codes(codes, dtype=dtype, validate=False)
 
 
-def _array(dtype: str, buffer: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> Any:
-    values = _read_only(buffer)
+def _array(name: str, values: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> Any:
     if mask is not None:
         return pd.arrays.IntegerArray(values, _read_only(mask), copy=False)
-    if dtype == "float64":
-        return values
-    if dtype == "datetime64[ms]":
-        return values.view(dtype)
-    return pd.array(values, dtype=pd.DatetimeTZDtype("us", TIMEZONE), copy=False)
+    if name == RECEIVED_AT:
+        return pd.array(values, dtype=pd.DatetimeTZDtype("us", TIMEZONE), copy=False)
+    return values.view(COLUMNS[name])

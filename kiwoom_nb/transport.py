@@ -7,12 +7,14 @@ for the headers ``api-id`` and ``authorization``; they are sent, and the LOGIN f
 from __future__ import annotations
 
 import logging
+import ssl
 from typing import Final, Never
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as _websocket
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus, InvalidURI, WebSocketException
 
+from . import codes
 from .addresses import is_loopback, refuse_plaintext, shown
 from .errors import ConnectionFailed
 from .protocol import BALANCE
@@ -22,17 +24,23 @@ MAX_FRAME: Final = 64 * 2**20
 OPEN_TIMEOUT: Final = 10.0
 CLOSE_TIMEOUT: Final = 2.0
 
-# At DEBUG the library logs headers and frames, and with them the token: it is given a logger that stays above.
-_logger: Final = logging.getLogger("kiwoom_nb.websockets")
-_logger.setLevel(logging.WARNING)
+# At DEBUG the library logs headers and frames, and with them the token: it is given a logger that stays above, and
+# that nobody finds who turns on all loggers there are.
+_logger: Final = logging.Logger("kiwoom_nb.websockets", logging.WARNING)  # noqa: LOG001 - not to be found
+_logger.parent = logging.getLogger("kiwoom_nb")
 
 
 class WebSocketTransport:
     """An open WebSocket; made by :func:`connect`."""
 
-    def __init__(self, socket: ClientConnection, url: str) -> None:
+    def __init__(self, socket: ClientConnection, url: str, token: str) -> None:
         self._socket = socket
         self._server = shown(url)
+        self._token = token
+
+    def __repr__(self) -> str:
+        """Name the server."""
+        return f"<WebSocketTransport {self._server}>"
 
     async def send(self, frame: str) -> None:
         """Send a text frame; raise ConnectionFailed if the line is down."""
@@ -53,7 +61,22 @@ class WebSocketTransport:
         await self._socket.close()
 
     def _fail(self, exc: Exception) -> Never:
-        raise ConnectionFailed(self._server, _reason_of_close(exc)) from exc
+        raise ConnectionFailed(self._server, codes.scrubbed(_reason_of_close(exc), [self._token])) from exc
+
+
+class _Socket(ClientConnection):
+    """Ends when the closing handshake began, also with a peer that says it closes and leaves its socket open.
+
+    The library waits for such a peer until somebody calls ``close()``; who receives would be deaf that long.
+    """
+
+    _ends = False
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._ends and self.protocol.close_expected():
+            self._ends = True
+            self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
 
 
 class _NoRedirect(_websocket):
@@ -86,12 +109,13 @@ async def connect(url: str, token: str, *, allow_plaintext: bool = False) -> Web
             max_queue=(4096, 1024),
             proxy=None if is_loopback(url) else True,
             logger=_logger,
+            create_connection=_Socket,
         )
     except (OSError, TimeoutError, WebSocketException) as exc:
         # Raised outside the handler: the library's frames hold the request, and the request holds the token.
-        failure = ConnectionFailed(shown(url), _reason(exc))
+        failure = ConnectionFailed(shown(url), codes.scrubbed(_reason(exc), [token]))
     else:
-        return WebSocketTransport(socket, url)
+        return WebSocketTransport(socket, url, token)
     raise failure
 
 
@@ -100,12 +124,20 @@ def _reason(exc: Exception) -> str:
         return f"the server answered the handshake with HTTP {exc.response.status_code}"
     if isinstance(exc, TimeoutError):
         return f"no answer within {OPEN_TIMEOUT:.0f} seconds"
+    if isinstance(exc, ConnectionRefusedError):
+        return "nothing answers there (connection refused)"
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its TLS certificate is not accepted ({exc.verify_message})"
+    if isinstance(exc, InvalidURI | InvalidProxy):  # their texts hold the whole address, and it a password or token
+        return f"the address of the {'proxy' if isinstance(exc, InvalidProxy) else 'server'} is not valid: {exc.msg}"
     return str(exc) or type(exc).__name__
 
 
 def _reason_of_close(exc: Exception) -> str:
     if not isinstance(exc, ConnectionClosed):
         return str(exc) or type(exc).__name__
+    if exc.sent is not None and not exc.rcvd_then_sent:
+        return f"it was closed from here ({exc.sent.code}{' ' if exc.sent.reason else ''}{exc.sent.reason})"
     if exc.rcvd is None:
         return "the connection broke"
     return f"the server closed it ({exc.rcvd.code}{' ' if exc.rcvd.reason else ''}{exc.rcvd.reason})"

@@ -34,7 +34,7 @@ def test_the_demo_streams_a_day_and_says_where_it_is(tmp_path):
     """A newcomer sees the frame, its dtypes, the day's result and two files that load back equal."""
     done = run("demo", "--seconds", "2", KIWOOM_NB_HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert "300/300" in done.stdout
+    assert "300 events, " in done.stdout
     assert "datetime64[us, Asia/Seoul]" in done.stdout
     assert re.search(r"realized\s+[+-][\d,]+ KRW", done.stdout)
     journal = re.search(r"^journal\s+(\S+)$", done.stdout, re.MULTILINE)[1]
@@ -103,7 +103,7 @@ def test_a_wrong_command_line_is_told_from_a_failure():
 def test_every_command_explains_itself():
     """--help is worth reading: each command says in a sentence what it does."""
     shown = run("--help").stdout
-    for command in ("demo", "lab", "serve"):
+    for command in ("demo", "lab", "serve", "record", "replay", "export"):
         assert command in shown
         assert run(command, "--help").returncode == 0
     assert "Exit codes" in shown

@@ -5,11 +5,11 @@ from datetime import date
 import frames
 import pytest
 from frames import OFFICIAL, dump, entry, event, frame
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kiwoom_nb import decode, schema
-from kiwoom_nb.decode import CATEGORIES, LONGEST_TEXT, ROW, Decoder
+from kiwoom_nb import schema
+from kiwoom_nb.decode import LONGEST_TEXT, Decoder
 from kiwoom_nb.protocol import Message, Unparsed, parse
 
 AT = 1_763_600_400_123_456
@@ -22,7 +22,7 @@ def read(*raws, first_row=0, decoder=None):
     rows, rejects = [], []
     for raw in raws:
         batch = decoder.decode(parse(raw), AT, first_row + len(rows))
-        rows += [dict(zip(ROW, row, strict=True)) for row in batch.rows]
+        rows += batch.rows
         rejects += batch.rejects
     return rows, rejects
 
@@ -32,20 +32,12 @@ def told(rejects):
     return [(reject.row, reject.fid, reject.text, reject.reason) for reject in rejects]
 
 
-class CarefulDecoder(Decoder):
-    """A decoder that never takes the quick way."""
-
-    def _decode_quickly(self, data, received_at):
-        raise decode._Surprise
-
-
 # --- the official example ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decoder", [Decoder, CarefulDecoder])
-def test_the_official_example_decodes_to_exact_values(decoder):
+def test_the_official_example_decodes_to_exact_values():
     """Each of the 30 columns, with the value that the page's example says."""
-    rows, rejects = read(OFFICIAL, decoder=decoder())
+    rows, rejects = read(OFFICIAL)
     assert rejects == []
     assert rows == [
         {
@@ -83,18 +75,10 @@ def test_the_official_example_decodes_to_exact_values(decoder):
     ]
 
 
-def test_a_row_has_the_30_columns_with_the_categories_first():
-    """A table sorts the values into its buffers by this order."""
-    assert sorted(ROW) == sorted(schema.COLUMNS)
-    assert set(CATEGORIES) == {name for name, dtype in schema.COLUMNS.items() if dtype == "category"}
-    assert ROW[: len(CATEGORIES)] == CATEGORIES
-
-
-def test_the_official_example_takes_the_quick_way(monkeypatch):
-    """Plain events are nearly all there are; the quick way must not be given up for them by accident."""
-    monkeypatch.setattr(Decoder, "_decode_carefully", lambda *_: pytest.fail("the careful way was taken"))
-    rows, _ = read(OFFICIAL, event(f10="+5", f945="-3", f916="20261122", f932="000000000000030", f924=""))
-    assert len(rows) == 2
+def test_a_row_has_the_30_columns():
+    """A table extends its columns by the values of rows."""
+    (row,), _ = read(OFFICIAL)
+    assert sorted(row) == sorted(schema.COLUMNS)
 
 
 def test_an_event_of_the_older_api_is_read():
@@ -133,33 +117,11 @@ def test_a_credit_lot_keeps_its_days_and_its_class():
         ("", "005930_ZZ", None, "9001"),
     ],
 )
-@pytest.mark.parametrize("decoder", [Decoder, CarefulDecoder])
-def test_the_venue_comes_from_the_item_else_from_the_code(item, code, venue, fid, decoder):
+def test_the_venue_comes_from_the_item_else_from_the_code(item, code, venue, fid):
     """Both blank: none. An unknown suffix is no venue and is told by name."""
-    (row,), rejects = read(event(item, f9001=code), decoder=decoder())
+    (row,), rejects = read(event(item, f9001=code))
     assert row["venue"] == venue
     assert [reject.fid for reject in rejects] == ([fid] if fid else [])
-
-
-# --- both ways -----------------------------------------------------------------------------------------------------
-
-_ENTRIES = frames.entry_lists().map(lambda entries: frame(*entries))
-
-
-@given(st.lists(frames.balance_frames() | _ENTRIES | frames.hostile_frames(), min_size=1, max_size=3))
-@example([event(f930="1e3")])
-@example([event(f930="5" + " " * 100)])
-@example([event(f930="5.0", f932="1,2", f931="")])
-@example([event(f930="5\n"), event(f930="\u20285")])
-@example([event(f302='a"b')])
-@example([event(f930="-9223372036854775808"), event(f932="9" * 5000)])
-@example([event(), event().replace(b'"930":"102"', b'"930":"1","930":"2"')])
-def test_the_quick_way_and_the_careful_way_agree(raws):
-    """The quick way is only quicker: same rows, same rejects, whatever comes."""
-    quick, careful = Decoder(), CarefulDecoder()
-    for number, raw in enumerate(raws):
-        message = parse(raw)
-        assert repr(quick.decode(message, AT, number)) == repr(careful.decode(message, AT, number))
 
 
 @settings(max_examples=40)
@@ -175,7 +137,7 @@ def test_realistic_events_give_a_row_each_and_no_reject(raw):
 def test_decoding_never_raises_on_any_bytes(raw, first_row):
     """A server may send anything; the stream goes on."""
     rows, rejects = Decoder().decode(parse(raw), AT, first_row)
-    assert all(len(row) == len(ROW) for row in rows)
+    assert all(sorted(row) == sorted(schema.COLUMNS) for row in rows)
     for reject in rejects:
         assert reject.received_at == AT
         assert reject.row is None or first_row <= reject.row < first_row + len(rows)
@@ -200,17 +162,6 @@ def test_frames_do_not_disturb_each_other(raws):
     """What a decoder remembers changes no value."""
     together, _ = read(*raws)
     assert together == [row for raw in raws for row in read(raw)[0]]
-
-
-def test_a_full_memory_is_emptied_and_nothing_changes(monkeypatch):
-    """What is remembered of texts is bounded: a stream may run for months."""
-    monkeypatch.setattr(decode, "_MEMO_SIZE", 3)
-    decoder = Decoder()
-    for price in range(1, 20):
-        (row,), _ = read(event(f10=f"-{price}", f307=str(price)), decoder=decoder)
-        assert (row["price"], row["base_price"], row["price_direction"]) == (price, price, -1)
-    assert len(decoder._calm) <= 3
-    assert len(decoder._directions) <= 3
 
 
 # --- several entries, other entries --------------------------------------------------------------------------------
@@ -296,16 +247,15 @@ def test_a_real_frame_without_data_is_rejected():
         ("991", "nan"),
     ],
 )
-@pytest.mark.parametrize("decoder", [Decoder, CarefulDecoder])
-def test_a_value_that_cannot_be_read_is_blank_and_told_and_its_row_stays(fid, text, decoder):
+def test_a_value_that_cannot_be_read_is_blank_and_told_and_its_row_stays(fid, text):
     """``df.kn.rejected`` says which FID of which row held what."""
-    rows, rejects = read(OFFICIAL, event(**{f"f{fid}": text}), first_row=40, decoder=decoder())
+    rows, rejects = read(OFFICIAL, event(**{f"f{fid}": text}), first_row=40)
     column = next(field.column for field in schema.FIELDS if field.fid == fid)
     assert told(rejects) == [(41, fid, text, "unreadable")]
     changed = {column, "price_direction"} if fid == "10" else {column}
     assert all(rows[1][name] is None for name in changed)
-    assert {name: rows[1][name] for name in ROW if name not in changed} == {
-        name: rows[0][name] for name in ROW if name not in changed
+    assert {name: rows[1][name] for name in schema.COLUMNS if name not in changed} == {
+        name: rows[0][name] for name in schema.COLUMNS if name not in changed
     }
 
 

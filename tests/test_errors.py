@@ -107,6 +107,13 @@ TEXTS = [
         ),
     ),
     (
+        errors.NotReplayed("seek()"),
+        (
+            "df.kn.seek() works only on a frame that kn.replay() returned; this one is live, and what comes next is not "
+            "known yet."
+        ),
+    ),
+    (
         errors.ReadOnlyFrame('df["x"] = ...'),
         (
             'A live frame is read-only, so df["x"] = ... is refused: its rows are what Kiwoom sent. Take df.copy() and '

@@ -674,7 +674,7 @@ async def test_a_kick_ends_the_session_and_is_not_fought(script):
     assert isinstance(error, KickedOut)
     await until(3000)
     assert len(world.lines) == 1
-    assert [tell[3] for tell in world.all("disconnected")] == (["KickedOut"] if world.all("connected") else [])
+    assert [tell[3] for tell in world.all("disconnected")] == (["kicked"] if world.all("connected") else [])
     assert "REMOVE" not in world.line.trnms
 
 

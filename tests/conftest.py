@@ -1,0 +1,41 @@
+import sys
+import threading
+import time
+
+import pytest
+
+from kiwoom_nb import labels
+
+OURS = ("kiwoom_nb-stream", "kiwoom_nb-journal")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    """No test reads or writes what belongs to the person at this machine: their files, their keys."""
+    monkeypatch.setenv("KIWOOM_NB_HOME", str(tmp_path / "home"))
+    for name in ("APP_KEY", "APP_SECRET", "APP_KEY_MOCK", "APP_SECRET_MOCK", "KIWOOM_MODE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    """Texts are those of an English locale, unless a test chooses another language; that choice ends with it."""
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setattr(labels, "_chosen", None)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(own_home):
+    """No stream outlives its test, and none of our threads does."""
+    yield
+    notebook = sys.modules.get("kiwoom_nb.notebook")
+    if notebook is not None:
+        notebook.stop_all()
+    ends_at = time.monotonic() + 10
+    while (left := _ours()) and time.monotonic() < ends_at:
+        time.sleep(0.01)
+    assert left == []
+
+
+def _ours():
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(OURS)]
