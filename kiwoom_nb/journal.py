@@ -2,7 +2,7 @@
 
 A journal is JSON Lines in UTF-8, one file for a connection owner and a KST trading day. ::
 
-    {"kiwoom_nb":"journal","version":1,"server":"demo","owner":"5f0c..","date":"2026-11-20","created_at":...}
+    {"version":1,"server":"demo","owner":"5f0c..","date":"2026-11-20","created_at":...,"kiwoom_nb":"journal"}
     {"received_at":1763600400123456,"frame":{"trnm":"REAL","data":[...]}}
     {"received_at":1763600401000000,"text":"not JSON, or not on one line"}
     {"received_at":1763600402000000,"event":"disconnected","since":1763600401900000,"reason":"..."}
@@ -68,6 +68,8 @@ _decode_entry = msgspec.json.Decoder(Entry).decode
 _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 # Python's reader refuses whole numbers of thousands of digits and deep nesting; a short frame can have neither.
 _HARMLESS: Final = 1000
+_LF: Final = 10  # looked for as a number, which is quicker than as bytes
+_CR: Final = 13
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{800}")
 _DEEPEST: Final = 500
 
@@ -77,9 +79,18 @@ def header_line(header: Header) -> bytes:
     return msgspec.json.encode(header) + b"\n"
 
 
-def frame_line(received_at: int, raw: bytes) -> bytes:
-    """Return the line of a received frame: embedded where it is valid JSON on one line, else as a string."""
-    if _is_embeddable(raw):
+def frame_line(received_at: int, raw: bytes, *, is_json: bool = False) -> bytes:
+    """Return the line of a received frame: embedded where it is valid JSON on one line, else as a string.
+
+    ``is_json`` says that it is known to be JSON; then only the rest is checked.
+    """
+    if (
+        (is_json or _is_json(raw))
+        and _LF not in raw
+        and _CR not in raw
+        and (len(raw) <= _HARMLESS or _is_harmless(raw))
+        and (raw.isascii() or _is_utf8(raw))
+    ):
         return b'{"received_at":%d,"frame":%b}\n' % (received_at, raw)
     try:
         return event_line(received_at, text=raw.decode())
@@ -129,13 +140,9 @@ def _frame_of(entry: Entry) -> tuple[int, bytes] | None:
     return (entry.received_at, frame) if frame else None
 
 
-def _is_embeddable(raw: bytes) -> bool:
-    """Tell whether ``raw`` is one line of JSON that other readers take too."""
-    if b"\n" in raw or b"\r" in raw:
-        return False
-    if len(raw) > _HARMLESS and (_LONG_NUMBER.search(raw) or raw.count(b"[") + raw.count(b"{") > _DEEPEST):
-        return False
-    return _is_json(raw) and (raw.isascii() or _is_utf8(raw))
+def _is_harmless(raw: bytes) -> bool:
+    """Tell whether other readers of JSON take a long frame too."""
+    return not _LONG_NUMBER.search(raw) and raw.count(b"[") + raw.count(b"{") <= _DEEPEST
 
 
 def _is_json(raw: bytes) -> bool:

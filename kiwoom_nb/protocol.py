@@ -23,7 +23,7 @@ BALANCE: Final = "04"
 """The real-time type of a balance event (잔고)."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One received frame, read as far as the protocol needs; ``data`` is the JSON text of what a REAL frame carries."""
 
     trnm: object = None

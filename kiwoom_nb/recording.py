@@ -81,7 +81,9 @@ class Recorder:
         self._roll_again_at = 0
         self._swap = threading.Lock()
         self._dirty = threading.Event()
+        self._is_dirty = False  # the same as the event, to be asked for each line
         self._closing = threading.Event()
+        self._is_closed = False
         self._syncer: threading.Thread | None = None
         self._book = _Book.open(folder, server, owner, at)
         self._begin(at)
@@ -102,10 +104,15 @@ class Recorder:
 
     # --- in ---------------------------------------------------------------------------------------------------
 
-    def frame(self, received_at: int, raw: bytes) -> None:
-        """Write one received frame. Never raises, as :meth:`event`: :attr:`error` tells what went wrong."""
-        self._turn_to(received_at)
-        self._write(journal.frame_line(received_at, raw))
+    def frame(self, received_at: int, raw: bytes, *, is_json: bool = False) -> None:
+        """Write one received frame. Never raises, as :meth:`event`: :attr:`error` tells what went wrong.
+
+        ``is_json`` says that it was read as JSON already and need not be checked again.
+        """
+        self._last_at = received_at
+        if received_at >= self._book.day_ends:
+            self._turn_to(received_at)
+        self._write(journal.frame_line(received_at, raw, is_json=is_json))
 
     def event(self, at: int, event: str, **details: Any) -> None:
         """Write that the line went up or down, that the user stopped it, or another event of the stream."""
@@ -119,10 +126,11 @@ class Recorder:
 
         What the disk still does not take is lost: :attr:`lost` counts it.
         """
-        if self._closing.is_set():
+        if self._is_closed:
             return
         self._flush()
         self.lost += self._pending.count(b"\n")
+        self._is_closed = True
         self._closing.set()
         self._dirty.set()
         if self._syncer is not None:
@@ -133,19 +141,26 @@ class Recorder:
 
     def _write(self, line: bytes) -> None:
         """Hand ``line`` to the operating system; what it does not take waits for the next call."""
-        if self._closing.is_set():  # the file may be another's by now
-            self.lost += 1
-            return
-        self._flush()
-        if not self._pending:
-            written = self._hand_over(line)
-            self._pending += line[written:]
-        elif len(self._pending) + len(line) <= _BACKLOG:
-            self._pending += line
+        if self._pending or self._is_closed:
+            self._write_later(line)
         else:
-            self.lost += 1
-        if not self._dirty.is_set():
+            written = self._hand_over(line)
+            if written < len(line):
+                self._pending += line[written:]
+        if not self._is_dirty:
             self._sync_soon()
+
+    def _write_later(self, line: bytes) -> None:
+        """Try again what waits, then ``line``; the file of a closed recorder may be another's by now."""
+        if not self._is_closed:
+            self._flush()
+            if not self._pending:
+                self._pending += line[self._hand_over(line) :]
+                return
+            if len(self._pending) + len(line) <= _BACKLOG:
+                self._pending += line
+                return
+        self.lost += 1
 
     def _flush(self) -> None:
         """Write what waits, then tell what was lost meanwhile."""
@@ -175,7 +190,7 @@ class Recorder:
         began, the lines say when they came.
         """
         self._last_at = at
-        if at < self._book.day_ends or at < self._roll_again_at or self._pending or self._closing.is_set():
+        if at < self._book.day_ends or at < self._roll_again_at or self._pending or self._is_closed:
             return
         try:
             book = _Book.open(self.folder, self.server, self.owner, at)
@@ -199,6 +214,7 @@ class Recorder:
     # --- the thread that makes lines reach the disk -------------------------------------------------------------
 
     def _sync_soon(self) -> None:
+        self._is_dirty = True
         self._dirty.set()
         if self._syncer is None:
             self._syncer = threading.Thread(target=self._sync_forever, name="kiwoom_nb-journal", daemon=True)
@@ -209,6 +225,7 @@ class Recorder:
             self._dirty.wait()
             self._closing.wait(SYNC_AFTER)
             self._dirty.clear()
+            self._is_dirty = False
             self._sync_now()
 
     def _sync_now(self) -> None:

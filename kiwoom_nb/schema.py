@@ -119,6 +119,7 @@ class Unreadable(ValueError):
 _INTEGER = re.compile(r" *([+-]{0,2})([0-9]+)(?:\.0*)? *\Z", re.ASCII)
 _DECIMAL = re.compile(r" *([+-]{0,2})([0-9]+(?:\.[0-9]*)?|\.[0-9]+) *\Z", re.ASCII)
 _DAY = re.compile(r" *([0-9]{4})([0-9]{2})([0-9]{2}) *\Z", re.ASCII)
+_SIGNS = ("+", "-")
 _INT64_DIGITS = 19  # as many as INT64_MAX has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PREFIXED_LENGTH = 7  # A005930: an issue code behind the market letter that the older API put before it
@@ -126,7 +127,8 @@ _PREFIXED_LENGTH = 7  # A005930: an issue code behind the market letter that the
 
 def integer(text: str) -> int | None:
     """Read a whole number: spaces, up to two signs (``--`` is one minus), digits, an optional ``.0``."""
-    if text.isascii() and text.isdigit() and len(text) < _INT64_DIGITS:
+    digits = text[1:] if text[:1] in _SIGNS else text  # one sign at the most: nearly all that comes
+    if digits.isascii() and digits.isdigit() and len(digits) < _INT64_DIGITS:
         return int(text)
     match = _INTEGER.match(text)
     if match is None:

@@ -64,7 +64,7 @@ class Intake:
         if self.ended:
             return
         if self._recorder is not None:
-            self._recorder.frame(received_at, raw)
+            self._recorder.frame(received_at, raw, is_json=isinstance(message, Message) and raw.startswith(b"{"))
         self._heard_at = received_at
         self.arrived.append(partial(self._table.receive, message, received_at))
         self._ring()

@@ -26,7 +26,7 @@ CLOSE_TIMEOUT: Final = 2.0
 
 # At DEBUG the library logs headers and frames, and with them the token: it is given a logger that stays above, and
 # that nobody finds who turns on all loggers there are.
-_logger: Final = logging.Logger("kiwoom_nb.websockets", logging.WARNING)  # noqa: LOG001 - not to be found
+_logger: Final = logging.Logger("kiwoom_nb.websockets", logging.WARNING)  # noqa: LOG001 - getLogger() would list it
 _logger.parent = logging.getLogger("kiwoom_nb")
 
 

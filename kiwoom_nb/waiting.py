@@ -53,7 +53,8 @@ class Waits:
 
     def ring_threads(self) -> None:
         """Let those look again who block a thread; the others are woken when the frame is refreshed."""
-        self._bell.set()
+        if not self._bell.is_set():  # asked for each frame, and setting it takes a lock
+            self._bell.set()
 
     def block(self, n: int | None, timeout: float | None) -> bool:
         """Wait on this thread until ``n`` rows are there (default: one more than now); return whether they are."""

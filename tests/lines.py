@@ -77,7 +77,7 @@ class Server:
 
     async def connect(self, token):
         assert token == TOKEN
-        while not self.open.is_set():
+        while not self.open.is_set():  # noqa: ASYNC110 - it is opened from any thread
             await asyncio.sleep(0.005)
         if self.refusal is not None:
             raise self.refusal
