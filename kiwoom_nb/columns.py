@@ -36,7 +36,7 @@ class _Entry(msgspec.Struct, gc=False):
 
     values: _Values  # type: ignore[valid-type]  # made above, from the fields
     type: Literal["04"]
-    name: msgspec.Raw
+    name: str
     item: str
 
 
@@ -50,7 +50,10 @@ _decode_frames = msgspec.json.Decoder(list[list[_Entry]], strict=False).decode
 _decode_decimals = msgspec.json.Decoder(list[float]).decode
 _QUOTES: Final = 4 * len(FIDS) + 14  # a pair for each key and each text of such an entry; one key more makes more
 _ES_OF_KEYS: Final = sum(key.count("e") for key in ("values", "type", "name", "item"))
-_TEXTS: Final = tuple(index for index, field in enumerate(FIELDS) if field.kind is not Kind.INTEGER)
+_WORDY: Final = [
+    at for at, field in enumerate(FIELDS) if field.kind in {Kind.ACCOUNT, Kind.SYMBOL, Kind.NAME, Kind.CODE}
+]
+_DECIMALS: Final = [at for at, field in enumerate(FIELDS) if field.kind is Kind.DECIMAL]
 _MEMO_SIZE: Final = 1 << 16
 _get_values = operator.attrgetter("values")
 _get_name = operator.attrgetter("name")
@@ -135,16 +138,17 @@ def _stretch(received_at: Sequence[int], frames: Sequence[Sequence[_Entry]]) -> 
 def _holds_odd_numbers(joined: bytes, entries: Sequence[_Entry], texts: Sequence[Sequence[Any]]) -> bool:
     """Tell whether a whole number may be written with a point, an exponent or an escape.
 
-    Those characters are counted: as many as the other texts hold must be in the frames, and not one more.
+    Those characters are counted: as many as the texts that may have them hold must be in the frames, not one more.
     """
     if b"\\" in joined:
         return True
-    names = b"".join(map(bytes, map(_get_name, entries))).decode()
-    others = "".join(chain(map(_get_item, entries), chain.from_iterable(texts[index] for index in _TEXTS), [names]))
+    wordy = chain(map(_get_item, entries), map(_get_name, entries), chain.from_iterable(texts[at] for at in _WORDY))
+    words = "".join(wordy)
+    points = sum("".join(texts[at]).count(".") for at in _DECIMALS)
     return (
-        joined.count(b".") != others.count(".")
-        or joined.count(b"e") != others.count("e") + _ES_OF_KEYS * len(entries)
-        or joined.count(b"E") != others.count("E")
+        joined.count(b".") != words.count(".") + points
+        or joined.count(b"e") != words.count("e") + _ES_OF_KEYS * len(entries)
+        or joined.count(b"E") != words.count("E")
     )
 
 

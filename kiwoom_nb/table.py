@@ -11,6 +11,7 @@ import operator
 import re
 import sys
 import weakref
+from array import array
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
@@ -164,7 +165,7 @@ class BalanceTable:
     def _decode(self, fresh: Sequence[tuple[Message, int]]) -> None:
         """Decode together what is plain; close in on what is not, by halves."""
         try:
-            columns = self._reader.read([message.data for message, _ in fresh], [at for _, at in fresh])
+            self._extend(self._reader.read([message.data for message, _ in fresh], [at for _, at in fresh]))
         except Exception:  # noqa: BLE001 - a Surprise as a rule; whatever it is, the careful way is for it
             if len(fresh) <= _FEW:
                 for message, received_at in fresh:
@@ -173,8 +174,6 @@ class BalanceTable:
             half = len(fresh) // 2
             self._decode(fresh[:half])
             self._decode(fresh[half:])
-        else:
-            self._extend(columns)
 
     def _decode_one(self, message: Message, received_at: int) -> None:
         try:
@@ -199,7 +198,7 @@ class BalanceTable:
 
     def _extend_codes(self, name: str, codes: _Codes, places: slice, values: Column) -> None:
         try:
-            self._code_buffers[name][places] = list(map(codes.__getitem__, values))
+            self._code_buffers[name][places] = _packed(map(codes.__getitem__, values), self._code_buffers[name])
         except KeyError:
             for category in values:
                 codes.add(category)
@@ -211,10 +210,10 @@ class BalanceTable:
     def _extend_numbers(self, name: str, places: slice, values: Column) -> None:
         buffer = self._numbers[name]
         try:
-            buffer[places] = values
-        except TypeError:  # None is no whole number; among decimals it is NaN
+            buffer[places] = _packed(values, buffer)
+        except TypeError:  # None is no number
             mask = self._masks.get(name)
-            blank = _NAT if mask is None else 1  # under a mask stands 1, as pandas has it; nobody looks at it
+            blank = _blank(buffer.dtype, mask)
             buffer[places] = [blank if value is None else value for value in values]
             if mask is not None:
                 mask[places] = [value is None for value in values]
@@ -452,6 +451,18 @@ def _frozen(name: str, column: pd.Series[Any]) -> Any:
         return _array(name, _read_only(column.to_numpy(_STORED[COLUMNS[name]], na_value=1)), mask)
     values = column.to_numpy("M8[us]") if name == RECEIVED_AT else column.to_numpy()
     return _array(name, _read_only(values.view(_STORED[COLUMNS[name]])), None)
+
+
+def _blank(dtype: np.dtype[Any], mask: npt.NDArray[np.bool_] | None) -> float:
+    """Return what stands where there is no value; under a mask it is 1, as pandas has it, and nobody looks at it."""
+    if mask is not None:
+        return 1
+    return np.nan if dtype == np.float64 else _NAT
+
+
+def _packed(values: Iterable[Any], like: npt.NDArray[Any]) -> array[Any]:
+    """Return ``values`` packed as in the buffer: numpy would look at each of a list's values twice."""
+    return array(like.dtype.char, values)
 
 
 def _code_dtype(categories: int) -> type[np.signedinteger[Any]]:
