@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import threading
 import weakref
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from .broadcast import Broadcast, Recording, Source, TimedFrame, play
 from .errors import ConnectionFailed
 from .hosting import Host
 from .simulator import PATH, Simulator
+from .storage import frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +34,7 @@ _LAST_WORDS = 0.5  # seconds that clients have for the close frame when the serv
 
 
 def serve(
-    source: Source = None,
+    source: Source | str | os.PathLike[str] = None,
     *,
     speed: float = 1.0,
     loop: bool = False,
@@ -58,16 +60,21 @@ def serve(
     """Start a server that speaks Kiwoom's protocol and plays ``source`` to its clients; return when it accepts them.
 
     ``source`` is an iterable of (microseconds since the epoch UTC, raw frame) pairs, an object whose ``frames()``
-    returns one, or ``None``: then only :meth:`Server.push` sends. ``port=0`` takes a free one. The options of the
-    broadcast are those of :func:`play`, all others those of :class:`~kiwoom_nb.simulator.Simulator`.
+    returns one (a day of :func:`kiwoom_nb.simulate`), the path of a journal or of a folder of them, ``"sample"``, or
+    ``None``: then only :meth:`Server.push` sends. ``port=0`` takes a free one. The options of the broadcast are those
+    of :func:`play`, all others those of :class:`~kiwoom_nb.simulator.Simulator`.
 
     Raises
     ------
     MissingExtra
         Starlette or uvicorn is not installed.
+    SourceError, JournalError
+        The recording is not there, or holds no frames.
     ValueError, TypeError
         An option is out of its range, the port is taken, the certificate cannot be read.
     """
+    if isinstance(source, str | os.PathLike):
+        source = frames(source)
     simulator = Simulator(
         handshake=handshake,
         tokens=tokens,

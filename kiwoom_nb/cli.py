@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import __version__, session_commands, shipped
+from .addresses import is_loopback
 from .errors import KiwoomError, MissingExtra
 from .paths import home
 from .session_commands import wait_for_signal
@@ -178,26 +180,28 @@ def _copy_notebooks(source: Path, target: Path) -> None:
 
 @app.command()
 def serve(
+    source: Annotated[
+        str | None, typer.Argument(help='A journal, a folder of them, or "sample" (default: a synthetic day).')
+    ] = None,
     seed: Annotated[int, typer.Option(help="Which synthetic day; the same seed makes the same day.")] = 0,
     events: Annotated[int, typer.Option(min=1, help="Fills of that day.")] = 300,
     speed: Annotated[float, typer.Option(help="How much faster than the clock; 0: as fast as clients read.")] = 60.0,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin the day again when it is over.")] = False,
-    clients: Annotated[int, typer.Option(min=1, help="How many tokens to print, one for each client.")] = 1,
-    wait_for: Annotated[int, typer.Option(min=0, help="Clients to wait for before the day begins.")] = 1,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again when it is over.")] = False,
+    clients: Annotated[int, typer.Option(min=1, help="How many tokens to print, each of an account of its own.")] = 1,
+    wait_for: Annotated[int, typer.Option(min=0, help="Clients to wait for before it begins.")] = 1,
     host: Annotated[str, typer.Option(help="Address to listen on; outside 127.0.0.1 tokens travel in clear.")] = (
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8765,
 ) -> None:
-    """Serve a synthetic day in Kiwoom's protocol until interrupted: for trying out, and for a class."""
+    """Play a recording or a synthetic day in Kiwoom's protocol until interrupted: for trying out, and for a class."""
     from .classroom import serve as start
     from .trading_day import simulate
 
     if speed < 0 or math.isnan(speed):
         raise typer.BadParameter("speed must be 0 or more")
-    day = simulate(seed=seed, events=events)
     with start(
-        day,
+        source or simulate(seed=seed, events=events),
         speed=speed or math.inf,
         loop=loop,
         wait_for=wait_for,
@@ -205,17 +209,21 @@ def serve(
         port=port,
         accounts="each" if clients > 1 else "same",
     ) as server:
-        _print_invitation(server, clients)
+        _print_invitation(server, source or "a synthetic day", clients, host)
         wait_for_signal()
         typer.echo(f"\n{server.sent:,} frames sent; closing.")
 
 
-def _print_invitation(server: Server, clients: int) -> None:
-    typer.echo(f"Serving a synthetic day at {server.url} (Ctrl-C ends it).\n\n    import kiwoom_nb as kn")
-    plaintext = "" if "127.0.0.1" in server.url or "localhost" in server.url else ", allow_plaintext=True"
+def _print_invitation(server: Server, what: str, clients: int, host: str) -> None:
+    """Print a line for each client that can be pasted into a cell."""
+    url, plaintext = server.url, ""
+    if not is_loopback(f"ws://{host}/"):
+        url = server.url if host not in {"0.0.0.0", "::"} else server.url.replace("127.0.0.1", socket.gethostname())  # noqa: S104 - compared, not bound
+        plaintext = ", allow_plaintext=True"
+    typer.echo(f"Serving {what} at {url} (Ctrl-C ends it).\n\n    import kiwoom_nb as kn")
     tokens = [server.token, *(server.issue_token(f"student-{number}") for number in range(2, clients + 1))]
     for token in tokens:
-        typer.echo(f'    df = kn.stream_balances(url="{server.url}", token="{token}"{plaintext})')
+        typer.echo(f'    df = kn.stream_balances(url="{url}", token="{token}"{plaintext})')
 
 
 # --- recorded sessions: the work is in session_commands -------------------------------------------------------------

@@ -46,6 +46,25 @@ def read_journal(path: Path, table: BalanceTable) -> journal.Header:
     return header
 
 
+def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the REAL frames of the journal at ``path`` as they were received, with their times; lazily.
+
+    Raises
+    ------
+    JournalError
+        As :func:`read_journal`.
+    """
+    try:
+        with _open(path) as file:
+            lines = _Lines(file)
+            _check_header(path, next(iter(lines), None), lines)
+            for entry in map(journal.read_line, lines):
+                if isinstance(entry, tuple) and getattr(parse(entry[1]), "trnm", None) == "REAL":
+                    yield entry
+    except OSError as exc:
+        raise JournalError(str(path), f"cannot be read: {exc.strerror or exc}", "Check the file.") from exc
+
+
 def _open(path: Path) -> contextlib.AbstractContextManager[BinaryIO]:
     compression = next(kind for suffix, kind in JOURNALS.items() if path.name.endswith(suffix))
     if compression is None:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +20,21 @@ from .decode import Reject
 from .errors import SourceError
 from .export import read_parquet, write_csv, write_excel, write_parquet
 from .privacy import mask_accounts as mask
-from .reading import JOURNALS, NothingRecorded, read_journal
+from .reading import JOURNALS, NothingRecorded, read_frames, read_journal
 from .schema import COLUMNS, RECEIVED_AT
 from .table import ATTRS_KEY, RESERVED_ROWS, BalanceTable, Gap, mask_reject
 
-__all__ = ["JOURNALS", "PARQUET", "load", "read_journal", "recordings", "write_csv", "write_excel", "write_parquet"]
+__all__ = [
+    "JOURNALS",
+    "PARQUET",
+    "frames",
+    "load",
+    "read_journal",
+    "recordings",
+    "write_csv",
+    "write_excel",
+    "write_parquet",
+]
 
 PARQUET: Final = ".parquet"
 _KINDS: Final = (*JOURNALS, PARQUET)  # of several files of one name the first is read: the others are copies
@@ -93,6 +104,26 @@ def _load_folder(folder: Path) -> list[pd.DataFrame]:
         *(_load_journals(group, _read_if_begun) for group in groups),
         *(read_parquet(file) for file in files if _kind(file) == PARQUET),
     ]
+
+
+def frames(source: str | os.PathLike[str]) -> list[tuple[int, bytes]]:
+    """Return the REAL frames of recorded sessions with their times, in order: what a server can play again.
+
+    ``source`` is a journal, a folder of them, or ``"sample"``. A Parquet file has no frames any more.
+
+    Raises
+    ------
+    SourceError, JournalError
+        Nothing is there, or it holds no frames.
+    """
+    path = samples.path_of(source) if samples.is_sample(source) else Path(source).expanduser()
+    if not path.exists():
+        raise SourceError(str(path), "does not exist", "Give a journal or a folder of journals.")
+    journals = [file for file in recordings(path) if _kind(file) != PARQUET]
+    found = sorted((frame for file in journals for frame in read_frames(file)), key=itemgetter(0))
+    if not found:
+        raise SourceError(str(path), "holds no frames to play", "Give a journal (.jsonl) with balance events in it.")
+    return found
 
 
 def recordings(folder: Path) -> list[Path]:

@@ -10,8 +10,9 @@ import simulator_client
 from simulator_client import FAST, REG, closing, frame, join, read, recording, serving
 from websockets.sync.client import connect
 
+import kiwoom_nb as kn
 from kiwoom_nb.classroom import serve
-from kiwoom_nb.errors import ConnectionFailed
+from kiwoom_nb.errors import ConnectionFailed, SourceError
 from kiwoom_nb.simulator_frames import SYSTEM
 
 all_closed = simulator_client.all_closed
@@ -146,3 +147,18 @@ def test_sixty_clients_get_everything():
             join(client, server.issue_token(str(n)))
         assert server.sessions == 60
         assert all(read(client, 100) == [raw for _, raw in frames] for client in everyone)
+
+
+def test_a_recording_is_served_by_its_name():
+    """A teacher gives the class a journal, or a shipped day, without opening it first."""
+    with serve("sample:calm", speed=float("inf")) as server:
+        frame = kn.stream_balances(url=server.url, token=server.token, record=False)
+        assert frame.kn.wait(60, timeout=30)
+        frame.kn.stop()
+        assert frame.drop(columns="received_at").equals(kn.load("sample:calm").drop(columns="received_at"))
+
+
+def test_a_recording_that_is_not_there_is_a_sentence():
+    """Before a port is taken."""
+    with pytest.raises(SourceError, match="does not exist"):
+        serve("nothing.jsonl")

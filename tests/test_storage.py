@@ -13,11 +13,11 @@ import pytest
 from frames import OFFICIAL, event
 from pandas.testing import assert_frame_equal
 
-from kiwoom_nb import export, journal
+from kiwoom_nb import export, journal, samples
 from kiwoom_nb.errors import JournalError, MissingExtra, SourceError
 from kiwoom_nb.recording import KST
 from kiwoom_nb.schema import COLUMNS, FIELDS
-from kiwoom_nb.storage import load, read_journal, recordings, write_csv, write_excel, write_parquet
+from kiwoom_nb.storage import frames, load, read_journal, recordings, write_csv, write_excel, write_parquet
 from kiwoom_nb.table import ATTRS_KEY, BalanceTable, gaps_frame, rejected_frame
 
 SECOND = 1_000_000
@@ -441,3 +441,28 @@ def test_an_empty_frame_is_written_and_comes_back(tmp_path):
     assert_frame_equal(load(write_parquet(frame, tmp_path / "b.parquet")), frame)
     assert pd.read_csv(write_csv(frame, tmp_path / "b.csv")).empty
     assert cells(write_excel(frame, tmp_path / "b.xlsx"))["A1"] == "received_at"
+
+
+# --- the frames of recordings, for a server to play again -----------------------------------------------------------
+
+
+def test_the_frames_of_a_journal_come_as_they_were_received():
+    """Byte for byte, with their times, in order, and nothing but balance events' frames."""
+    day = samples.DAYS["calm"]()
+    assert frames("sample:calm") == list(day.frames())
+
+
+def test_the_frames_of_a_folder_are_in_order_of_time(tmp_path):
+    """Several recorded sessions are played one after the other."""
+    for name in ("busy", "calm"):
+        (tmp_path / f"{name}.jsonl").write_bytes(samples.path_of(f"sample:{name}").read_bytes())
+    assert frames(tmp_path) == [*samples.DAYS["calm"]().frames(), *samples.DAYS["busy"]().frames()]
+
+
+def test_a_recording_without_frames_cannot_be_played(tmp_path):
+    """A Parquet file holds rows, a journal may hold nothing: both are told from one that is not there."""
+    load("sample:calm").kn.to_parquet(tmp_path / "calm.parquet")
+    with pytest.raises(SourceError, match="holds no frames"):
+        frames(tmp_path)
+    with pytest.raises(SourceError, match="does not exist"):
+        frames(tmp_path / "nothing.jsonl")
