@@ -233,8 +233,9 @@ class Session:
             life.notice = ""
             message = parse(raw)
             frame(at, raw, message)
-            for event in connection.receive(message, raw):
-                await respond(event, transport, life)
+            if isinstance(message, Message) and message.trnm != "REAL":  # a push says nothing about the connection
+                for event in connection.receive(message, raw):
+                    await respond(event, transport, life)
 
     async def _respond(self, event: Event, transport: Transport, life: _Life) -> None:
         if isinstance(event, Send):

@@ -411,3 +411,32 @@ def test_all_streams_are_stopped_at_the_end_of_the_process(server):
     notebook.stop_all()
     assert df.kn.status.state == "stopped"
     assert json.loads(Path(df.kn.status.journal).read_bytes().splitlines()[-1])["event"] == "stopped"
+
+
+FIRST_WAIT = """
+import asyncio
+from kiwoom_nb.notebook import _block
+
+async def quick():
+    await asyncio.sleep(0.01)
+    return True
+
+def cell():
+    print("waited", _block(quick()))
+    loop.call_later(0.01, loop.stop)
+
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+loop.call_soon(cell)
+for _ in range(3):
+    loop.call_soon(lambda: None)
+loop.run_forever()
+loop.close()
+print("goes on")
+"""
+
+
+def test_the_first_wait_does_not_end_the_loop_it_is_called_in():
+    """asyncio's own step has counted what is ready before nest-asyncio2 came; the nested run must leave it as many."""
+    done = subprocess.run([sys.executable, "-c", FIRST_WAIT], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.split("\n")[:2] == ["waited True", "goes on"], done.stderr
