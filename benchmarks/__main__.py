@@ -9,7 +9,7 @@ import platform
 import sys
 from pathlib import Path
 
-from . import events, files, imports, sockets
+from . import classes, events, files, imports, sockets
 from .measure import Row
 
 ALL = {
@@ -20,6 +20,7 @@ ALL = {
     "journal": files.journal_line,
     "load": files.load_and_seek,
     "import": imports.importing,
+    "class": classes.classroom,
 }
 
 
