@@ -91,7 +91,8 @@ async def test_an_asyncio_script_awaits(server):
 
 
 SCRIPT = """
-import os, sys, kiwoom_nb as kn
+import os, signal, sys, kiwoom_nb as kn
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background hands down that it is ignored
 df = kn.stream_balances(url=os.environ["URL"], token=os.environ["TOKEN"])
 while df.kn.status.state != "live":
     df.kn.wait(timeout=0.01)
@@ -437,6 +438,6 @@ print("goes on")
 
 
 def test_the_first_wait_does_not_end_the_loop_it_is_called_in():
-    """asyncio's own step has counted what is ready before nest-asyncio2 came; the nested run must leave it as many."""
+    """The loop's own step has counted what is ready before nest-asyncio2 came; the nested run must leave it as many."""
     done = subprocess.run([sys.executable, "-c", FIRST_WAIT], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.split("\n")[:2] == ["waited True", "goes on"], done.stderr
