@@ -50,7 +50,7 @@ _STORED: Final = {
 _ACCOUNT_FID: Final = next(field.fid for field in FIELDS if field.column == "account")
 _DIGITS_AT_END: Final = re.compile(r"\d+\Z")
 _NAT: Final = int(np.iinfo(np.int64).min)
-_BATCH: Final = 512  # frames decoded together at the most: more would not be quicker, and one append would wait
+_BATCH: Final = 128  # frames decoded together at the most: more are hardly quicker, and one append has to wait for it
 _FEW: Final = 16  # frames that are gone through one by one if one of them is out of the ordinary
 _INT8_CATEGORIES: Final = 127  # below this many pandas stores codes as int8; any other width would be copied whole
 _INT16_CATEGORIES: Final = 32767
