@@ -23,6 +23,11 @@ class Accessor:
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
 
+    def __repr__(self) -> str:
+        """List what there is to do."""
+        names = [name for name in dir(type(self)) if not name.startswith("_")]
+        return f"df.kn: {', '.join(names)}"
+
     # --- on any frame -------------------------------------------------------------------------------------------
 
     @property

@@ -112,6 +112,7 @@ class Server:
         self.url = f"ws{'s' * secure}://{host.address}{PATH}"
         self.rest_url = f"http{'s' * secure}://{host.address}"
         self.finished = broadcast.finished
+        self._last_token = ""
         self._simulator = simulator
         self._broadcast = broadcast
         ready: Future[asyncio.AbstractEventLoop] = Future()
@@ -125,7 +126,9 @@ class Server:
     @property
     def token(self) -> str:
         """A valid token of a default app key; its holders kick each other, so a class wants one key each."""
-        return self.issue_token(_DEFAULT_APP_KEY)
+        with contextlib.suppress(ConnectionFailed):  # of a closed server the last one: the same cell may run again
+            self._last_token = self.issue_token(_DEFAULT_APP_KEY)
+        return self._last_token
 
     @property
     def sessions(self) -> int:

@@ -45,7 +45,7 @@ def main() -> None:
     """Run the command line; errors of ours end it with a sentence on stderr and exit code 1."""
     try:
         app()
-    except (KiwoomError, ValueError) as exc:
+    except (KiwoomError, ValueError, OSError) as exc:
         typer.echo(f"kiwoom-nb: {exc}", err=True)
         sys.exit(1)
 
@@ -200,6 +200,8 @@ def serve(
 
     if speed < 0 or math.isnan(speed):
         raise typer.BadParameter("speed must be 0 or more")
+    if wait_for > clients:
+        raise typer.BadParameter(f"--wait-for {wait_for} is more than --clients {clients}: it would never begin")
     with start(
         source or simulate(seed=seed, events=events),
         speed=speed or math.inf,

@@ -6,6 +6,7 @@
     ├── CredentialsNotFound     no app key for the mode asked for
     ├── CredentialsNotStored    the OS keyring took no keys
     ├── AuthenticationError     Kiwoom refused the keys or the token
+    │   ├── TokenNotAccepted    ... a token that was given with url=
     │   └── IPNotRegistered     ... because of the address this machine has (8010, 8040, 8050)
     ├── RequestRefused          Kiwoom answered a REST request with an error of another kind
     ├── ConnectionFailed        no connection, or it broke
@@ -82,6 +83,14 @@ class AuthenticationError(KiwoomError):
 
     def __str__(self) -> str:
         return f"Kiwoom refused the credentials (code {self.code}: {self.message}). {self.advice}"
+
+
+class TokenNotAccepted(AuthenticationError):
+    """The server does not know the token that was given with ``url=``."""
+
+    advice = (
+        "Take a token that this server issued: server.token of kn.serve(), or the line that kiwoom-nb serve printed."
+    )
 
 
 class IPNotRegistered(AuthenticationError):

@@ -97,7 +97,11 @@ class LiveFrame(pd.DataFrame):
         if table is None:  # the user asked pandas for plain text
             return None
         line = html.escape(self._source.state_line())
-        return f'<div><p style="margin:0 0 .4em;opacity:.75">{line}</p>{table}</div>'
+        # Names in Hangul and times would be broken over several lines, and rows with them.
+        return (
+            f'<div><p style="margin:0 0 .4em;opacity:.75">{line}</p>'
+            f'<div style="white-space:nowrap;overflow-x:auto">{table}</div></div>'
+        )
 
     # --- plain copies -----------------------------------------------------------------------------------------
 

@@ -45,6 +45,24 @@ WORDS: Final = {
         "⚠ 노트북이 {seconds:.0f}초 동안 멈춰 있었습니다: 오래 걸리는 계산에는 background=True를 쓰세요",
         "⚠ the notebook stood still for {seconds:.0f} s: for long computations use background=True",
     ),
+    "as_of": ("{time} 기준", "as of {time}"),
+    "last_attempt": ("지난 시도: {reason}", "last attempt: {reason}"),
+    "error_KickedOut": (
+        "다른 프로그램이 같은 앱 키로 접속했습니다 (R10001). 그 프로그램을 끝내고 다시 실행하세요",
+        "another program logged in with the same app key (R10001); stop it, then run the cell again",
+    ),
+    "error_IPNotRegistered": (
+        "이 컴퓨터의 IP가 등록되어 있지 않습니다 (코드 {code}: {message}). 키움 REST API 사이트에 등록하세요",
+        "this machine's address is not registered (code {code}: {message}); register it on the Kiwoom REST API site",
+    ),
+    "error_TokenNotAccepted": (
+        "이 서버가 발급한 토큰이 아닙니다 (코드 {code}). server.token을 쓰세요",
+        "this server did not issue that token (code {code}); take server.token",
+    ),
+    "error_AuthenticationError": (
+        "키움이 인증을 거부했습니다 (코드 {code}: {message}). 앱 키와 시크릿 키, 실전/모의 구분을 확인하세요",
+        "Kiwoom refused the credentials (code {code}: {message}); check the keys and the mode",
+    ),
     "just_now": ("방금", "just now"),
     "seconds_ago": ("{count}초 전", "{count} s ago"),
     "minutes_ago": ("{count}분 전", "{count} min ago"),

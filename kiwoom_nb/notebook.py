@@ -21,10 +21,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import codes
 from .addresses import WEBSOCKET_URLS, refuse_plaintext, server_name
 from .credentials import default_mode, find
-from .errors import JournalError
+from .errors import JournalError, TokenNotAccepted
 from .frame import LiveFrame
 from .paths import home, owner_of
 from .playback import Moment, Playback, name_of
@@ -69,8 +68,8 @@ def stream_balances(
         ``(app_key, secret_key)``; default the environment (``APP_KEY``/``APP_SECRET``, for demo
         ``APP_KEY_MOCK``/``APP_SECRET_MOCK``), then the OS keyring (:func:`kiwoom_nb.set_credentials`).
     holdings
-        Read the opening holdings for ``positions()``. They are no rows of this frame, which holds only what type
-        ``04`` said; until ``positions()`` is there nothing needs them and nothing is asked.
+        For the opening holdings, which type ``04`` does not tell. They are not read yet in this version, whichever
+        is given; they will never be rows of this frame.
     record
         True: write the journal of the day to the user's data folder (``KIWOOM_NB_HOME`` moves it) and go on from it
         after a restart. A path: to that folder. False: nothing is written.
@@ -261,7 +260,7 @@ class _GivenToken:
 
     async def refused(self, token: str) -> str:
         del token
-        raise codes.authentication_error("8005", "the token given is not valid")
+        raise TokenNotAccepted("8005", "the token given is not valid")
 
 
 class _IssuedTokens:

@@ -131,10 +131,21 @@ class Status:
 
     def _troubles(self) -> list[str]:
         if self.error is not None:
-            return [str(self.error)]
-        reason = [self.reason] if self.reason and self.state in {"connecting", "reconnecting"} else []
+            return [_error_words(self.error)]
+        reason = (
+            [say("last_attempt", reason=self.reason)]
+            if self.reason and self.state in {"connecting", "reconnecting"}
+            else []
+        )
         stalled = self.stalled_for and not self.background  # a thread stands still with the machine: no advice helps
         return reason + ([say("stalled", seconds=self.stalled_for)] if stalled else [])
+
+
+def _error_words(error: BaseException) -> str:
+    """Return what ended the stream in the user's language; the exception itself says it in full."""
+    word = f"error_{type(error).__name__}"
+    parts = {"code": getattr(error, "code", ""), "message": getattr(error, "message", "")}
+    return say(word, **parts) if word in WORDS else str(error)
 
 
 def _short(path: Path) -> str:

@@ -21,7 +21,7 @@ from .errors import SourceError
 from .export import read_parquet, write_csv, write_excel, write_parquet
 from .privacy import mask_accounts as mask
 from .reading import JOURNALS, NothingRecorded, read_frames, read_journal
-from .schema import COLUMNS, RECEIVED_AT
+from .schema import COLUMNS, RECEIVED_AT, symbol
 from .table import ATTRS_KEY, RESERVED_ROWS, BalanceTable, Gap, mask_reject
 
 __all__ = [
@@ -66,7 +66,7 @@ def load(
     dates
         Keep only rows of these KST days (``"2026-11-20"`` or a ``date``, one or several).
     accounts, symbols
-        Keep only rows of these (accounts as the frame shows them).
+        Keep only rows of these (accounts as the frame shows them; ``A005930`` is ``005930``).
     mask_accounts
         Show only the last digits of account numbers.
 
@@ -294,9 +294,10 @@ def _select(
     if dates is not None:
         days = np.array([pd.Timestamp(day).date() for day in _listed(dates, str | date)], "M8[D]")
         keep &= np.isin(frame[RECEIVED_AT].dt.tz_localize(None).to_numpy("M8[us]").astype("M8[D]"), days)
-    for name, wanted in (("account", accounts), ("symbol", symbols)):
-        if wanted is not None:
-            keep &= np.asarray(frame[name].isin(_listed(wanted, str)))
+    if accounts is not None:
+        keep &= np.asarray(frame["account"].isin(_listed(accounts, str)))
+    if symbols is not None:
+        keep &= np.asarray(frame["symbol"].isin([symbol(str(wanted)) for wanted in _listed(symbols, str | int)]))
     told = _told(frame)
     told.rejected = list(_moved(frame, told.rejected, np.where(keep, np.cumsum(keep) - 1, -1)))
     return told.attach(frame[keep].reset_index(drop=True))

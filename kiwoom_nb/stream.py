@@ -24,6 +24,7 @@ from typing import Any, Final
 from . import journal
 from .errors import KickedOut, KiwoomError
 from .frame import LiveFrame
+from .labels import say
 from .protocol import Message, Unparsed
 from .recording import KST, Recorder
 from .session import Session, Tokens, Transport
@@ -307,8 +308,9 @@ class Stream:
         )
 
     def state_line(self) -> str:
-        """Return the status as a sentence."""
-        return str(self.status)
+        """Return the status as a sentence, and when that was true: saved outputs are read later."""
+        status = self.status
+        return f"{status} · {say('as_of', time=f'{status.as_of:%H:%M:%S}')}"
 
     def sync(self) -> None:
         """Show what has arrived, also while paused."""

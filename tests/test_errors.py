@@ -107,6 +107,13 @@ TEXTS = [
         ),
     ),
     (
+        errors.TokenNotAccepted("8005", "the token given is not valid"),
+        (
+            "Kiwoom refused the credentials (code 8005: the token given is not valid). Take a token that this server "
+            "issued: server.token of kn.serve(), or the line that kiwoom-nb serve printed."
+        ),
+    ),
+    (
         errors.NotReplayed("seek()"),
         (
             "df.kn.seek() works only on a frame that kn.replay() returned; this one is live, and what comes next is not "

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kiwoom_nb.errors import KickedOut
+from kiwoom_nb.errors import AuthenticationError, IPNotRegistered, KickedOut, TokenNotAccepted
 from kiwoom_nb.labels import set_language
 from kiwoom_nb.recording import KST
 from kiwoom_nb.status import Status
@@ -83,10 +83,20 @@ def test_gaps_rejects_and_a_failing_journal_are_told():
 
 def test_the_reason_is_told_while_there_is_no_line_and_the_error_after_the_end():
     """What is over is not told any more."""
-    assert told("en", state="reconnecting", reason="gone").endswith(" · gone")
-    assert told("en", state="connecting", reason="gone").endswith(" · gone")
+    assert told("en", state="reconnecting", reason="gone").endswith(" · last attempt: gone")
+    assert told("en", state="connecting", reason="gone").endswith(" · last attempt: gone")
     assert "gone" not in told("en", reason="gone")
-    assert told("en", state="kicked", error=KickedOut("demo")).endswith(str(KickedOut("demo")))
+    assert "(R10001); stop it" in told("en", state="kicked", error=KickedOut("demo"))
+    assert told("en", state="failed", error=RuntimeError("a bug")).endswith(" · a bug")
+
+
+def test_what_ended_a_stream_is_told_in_the_language_of_the_user():
+    """The exception says it in full; the line says what to do, in Korean where Korean was asked for."""
+    refused = AuthenticationError("8030", "투자구분이 달라서 Appkey를 사용할수가 없습니다")
+    assert "키움이 인증을 거부했습니다 (코드 8030: 투자구분이" in told("ko", state="failed", error=refused)
+    assert "등록하세요" in told("ko", state="failed", error=IPNotRegistered("8050", "x"))
+    assert "server.token" in told("ko", state="failed", error=TokenNotAccepted("8005", "x"))
+    assert "다른 프로그램이 같은 앱 키로" in told("ko", state="kicked", error=KickedOut("demo"))
 
 
 def test_a_stall_is_told_once_with_what_to_do_and_only_where_that_helps():

@@ -296,7 +296,7 @@ async def test_a_line_that_drops_comes_back_and_leaves_a_gap(server, start, wher
     server.drop("the cable was cut")
     await until_async(lambda: stream.status.state == "reconnecting" and stream.status.attempt == 1)
     assert str(stream.status).startswith("◐ reconnecting attempt 1 · ")
-    assert str(stream.status).endswith(" · the cable was cut")
+    assert str(stream.status).endswith(" · last attempt: the cable was cut")
     stream.sync()
     assert list(gaps(stream)["end"].isna()) == [True]
     server.open.set()
