@@ -7,11 +7,18 @@ them; a script has no such loop, so its rows appear when it asks, as many as hav
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import dataclasses
+import operator
+import re
+import threading
 import time
+import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, date, datetime
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +26,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from . import samples
 from .errors import SourceError
 from .frame import LiveFrame
 from .playhead import Playhead
@@ -26,12 +34,17 @@ from .recording import KST
 from .schema import RECEIVED_AT, TIMEZONE
 from .status import Status
 from .table import ATTRS_KEY, read_only
+from .trading_day import TradingDay
 from .waiting import LOOK_AGAIN, Block, Waits, runs_in
 
 REFRESH: Final = 0.1
 """Seconds between two refreshes of the frame at the least."""
 
-Moment = int | str | datetime | pd.Timestamp
+Moment = int | str | datetime | time_of_day | np.datetime64 | pd.Timestamp
+
+_DONE_WITHIN: Final = 1.0
+_TIME_ONLY: Final = re.compile(r"\s*T?\d{1,2}:\d")
+_EPOCH: Final = pd.Timestamp(0, tz="UTC")
 
 
 class Playback:
@@ -53,7 +66,7 @@ class Playback:
     Raises
     ------
     SourceError
-        The recording has no rows.
+        The recording has no rows, or they have no time.
     """
 
     def __init__(
@@ -69,18 +82,26 @@ class Playback:
     ) -> None:
         if recording.empty:
             raise SourceError(name, "holds no balance event", "Choose another recording; there is nothing to replay.")
-        self._recording = read_only(recording)
+        if RECEIVED_AT not in recording:
+            raise SourceError(
+                name, f"has no column {RECEIVED_AT}, along which it would be played", "Load it with kn.load() instead."
+            )
+        self._recording = read_only(_column_by_column(recording))
         self._head = Playhead(recording[RECEIVED_AT].to_numpy("M8[us]").astype(np.int64), speed, max_silence)
-        self._told = _Told(recording.attrs.get(ATTRS_KEY, ""))
+        self._told = _Told(recording)
         self._about = Status(server=name, background=False, state="replaying", total=len(recording))
         self._loop = loop
+        self._home = None if loop is None else threading.get_ident()
+        self._moving = threading.RLock()
         self._block = block
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
         self._shown: object = None
         self._waits = Waits(lambda: len(self.frame), self._settle, self._pause_of_waits)
-        self.frame = LiveFrame(self._recording.iloc[:0], self)
+        first = self._recording.iloc[:0]
+        first.attrs = {key: value for key, value in self._recording.attrs.items() if key != ATTRS_KEY}
+        self.frame = LiveFrame(first, self)
         self._show()
 
     def __repr__(self) -> str:
@@ -91,23 +112,63 @@ class Playback:
 
     def _show(self) -> None:
         """Show the rows up to the position, and of gaps and rejects what was known by then."""
-        until = None if self._head.row == self._head.rows else self._head.time
-        version = self._head.row, self._told.version(until)
+        row, until = self._position()
+        version = row, self._told.version(row, until)
         if version != self._shown:
             self._shown = version
-            view = self._recording.iloc[: self._head.row]
-            view.attrs = {key: value for key, value in self._recording.attrs.items() if key != ATTRS_KEY}
-            told = self._told.until(until)
-            if told:
-                view.attrs[ATTRS_KEY] = told
+            view = self._recording.iloc[:row]
+            told = self._told.until(row, until)
+            view.attrs = {ATTRS_KEY: told} if told else {}  # all other attrs are the user's: they stay as they are
             self.frame._show(view)  # noqa: SLF001 - the frame's door for its source
+
+    def _position(self) -> tuple[int, int | None]:
+        """Return how many rows there are and the virtual time, None at the end: then everything is known."""
+        return self._head.row, None if self._head.row == self._head.rows else self._head.time
+
+    def _do(self, action: Callable[[], None]) -> None:
+        """Do ``action`` where the frame may move: on the notebook's thread.
+
+        A caller on another one (the callback of a widget, a subshell) waits a little for it; the notebook's may be
+        inside an expression just now.
+        """
+        if self._home is None or threading.get_ident() == self._home:
+            with self._moving:
+                action()
+            return
+        done: Future[None] = Future()
+
+        def act() -> None:
+            try:
+                with self._moving:
+                    action()
+            except Exception as exc:  # noqa: BLE001 - it belongs to the caller
+                done.set_exception(exc)
+            else:
+                done.set_result(None)
+
+        assert self._loop is not None  # noqa: S101 - a frame without a loop is at home everywhere
+        try:
+            self._loop.call_soon_threadsafe(act, context=contextvars.Context())
+        except RuntimeError:  # the notebook's loop is closed: the kernel is going
+            return
+        with contextlib.suppress(TimeoutError):
+            done.result(_DONE_WITHIN)
 
     def sync(self) -> None:
         """Show what has come by now."""
+        self._do(self._advance)
+
+    def _advance(self) -> None:
         self._head.advance(self._clock())
         self._show()
 
-    start_cell = sync
+    def start_cell(self) -> None:
+        """Show what has come by now before a cell runs.
+
+        A cell of a subshell runs beside one of the notebook's own, in which the frame must not move.
+        """
+        if threading.get_ident() == self._home:
+            self.sync()
 
     def _move(self) -> None:
         """Show a new position, let who waits look, and plan the next row."""
@@ -124,7 +185,8 @@ class Playback:
             self._timer = None
         due_in = self._head.due_in()
         if due_in is not None:
-            self._timer = self._loop.call_later(max(due_in, REFRESH), self._tick, context=contextvars.Context())
+            tick = weakref.WeakMethod(self._tick)  # a replay whose frame nobody holds any more ends by itself
+            self._timer = self._loop.call_later(max(due_in, REFRESH), _call, tick, context=contextvars.Context())
 
     def _tick(self) -> None:
         self._timer = None
@@ -136,16 +198,18 @@ class Playback:
     @property
     def status(self) -> Status:
         """Where the replay stands; ``as_of`` is the virtual time."""
-        self._head.advance(self._clock())
-        row, times = self._head.row, self._head.times
-        gaps, rejected = self._told.counts(None if row == self._head.rows else self._head.time)
+        with self._moving:
+            self._head.advance(self._clock())
+            row, until = self._position()
+            time, state = self._head.time, self._state()
+        gaps, rejected = self._told.counts(row, until)
         return dataclasses.replace(
             self._about,
-            state=self._state(),
+            state=state,
             events=row,
             waiting=max(0, row - len(self.frame)),
-            as_of=_moment(self._head.time),
-            last_event_at=_moment(int(times[row - 1])) if row else None,
+            as_of=_moment(time),
+            last_event_at=_moment(int(self._head.times[row - 1])) if row else None,
             gaps=gaps,
             rejected=rejected,
             speed=self._head.speed,
@@ -165,7 +229,11 @@ class Playback:
     def play(self) -> None:
         """Go on from here; from the beginning once the end was reached."""
         self._refuse_if_stopped("play()")
-        self._head.play(self._clock())
+        self._do(self._play)
+
+    def _play(self) -> None:
+        if not self._head.playing:
+            self._head.play(self._clock())
         self._head.advance(self._clock())
         self._move()
 
@@ -173,13 +241,21 @@ class Playback:
 
     def pause(self) -> None:
         """Stand still."""
+        self._do(self._pause)
+
+    def _pause(self) -> None:
         self._head.pause(self._clock())
         self._move()
 
     def step(self, n: int = 1) -> None:
         """Move by ``n`` rows, back where negative, at most to either end, and stand still there."""
+        self._refuse_if_stopped("step()")
+        rows = operator.index(n)
+        self._do(lambda: self._step(rows))
+
+    def _step(self, rows: int) -> None:
         self._head.advance(self._clock())
-        self._head.step(n)
+        self._head.step(rows)
         self._move()
 
     def seek(self, to: Moment) -> None:
@@ -190,6 +266,10 @@ class Playback:
         ValueError
             It is outside of the recording, or no time.
         """
+        self._refuse_if_stopped("seek()")
+        self._do(lambda: self._seek(to))
+
+    def _seek(self, to: Moment) -> None:
         self._head.advance(self._clock())
         if isinstance(to, int | np.integer):
             self._head.seek_row(int(to))
@@ -199,13 +279,14 @@ class Playback:
 
     def _seek_time(self, to: Any) -> None:
         first, last = _moment(int(self._head.times[0])), _moment(int(self._head.times[-1]))
-        time_of = _parse(to, first.date())
+        stamp = _parse(to, first.date())
         try:
-            self._head.seek_time(int(time_of.timestamp() * 1_000_000))
+            self._head.seek_time((stamp - _EPOCH) // pd.Timedelta(1, "us"))
         except ValueError:
+            # The span is told to the microsecond: "09:00:00" may be a moment before the first event.
             raise ValueError(
-                f"{time_of:%Y-%m-%d %H:%M:%S} is outside of the recording, "
-                f"which goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} KST."
+                f"{stamp:%Y-%m-%d %H:%M:%S.%f} is outside of the recording, "
+                f"which goes from {first:%Y-%m-%d %H:%M:%S.%f} to {last:%Y-%m-%d %H:%M:%S.%f} KST."
             ) from None
 
     @property
@@ -215,11 +296,17 @@ class Playback:
 
     @speed.setter
     def speed(self, speed: float) -> None:
+        self._do(lambda: self._set_speed(speed))
+
+    def _set_speed(self, speed: float) -> None:
         self._head.set_speed(speed, self._clock())
         self._move()
 
     def stop(self) -> None:
         """End the replay; the frame stays as it is."""
+        self._do(self._stop)
+
+    def _stop(self) -> None:
         self._head.pause(self._clock())
         self._stopped = True
         self._move()
@@ -250,34 +337,52 @@ class Playback:
             raise ValueError(f"df.kn.{call} after stop(): call kn.replay() again.")
 
 
-class _Told:
-    """The gaps and rejects of a recording, as far as they were known at a moment."""
+def _column_by_column(recording: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy whose columns lie each in one piece: those of frames put together or sorted may not."""
+    columns = {name: recording[name].copy() for name in recording}
+    copy = pd.DataFrame(columns, index=recording.index, copy=False)
+    copy.attrs = recording.attrs
+    return copy
 
-    def __init__(self, text: str) -> None:
+
+class _Told:
+    """The gaps and rejects of a recording, as far as they were known at a position: a row and a virtual time."""
+
+    def __init__(self, recording: pd.DataFrame) -> None:
+        text = recording.attrs.get(ATTRS_KEY, "")
         told: dict[str, list[Any]] = msgspec.json.decode(text) if text else {"gaps": [], "rejected": []}
-        self._all = text
+        self._all: str = text
         self._gaps = told["gaps"]
         self._rejected = told["rejected"]
+        self._places = _places(recording, self._rejected)
 
-    def counts(self, until: int | None) -> tuple[int, int]:
-        """Return how many gaps had begun, and how many rejects there were."""
+    def counts(self, row: int, until: int | None) -> tuple[int, int]:
+        """Return how many gaps had begun, and how many rejects there were; at the end ``until`` is None."""
         if until is None:
             return len(self._gaps), len(self._rejected)
-        return sum(gap[0] <= until for gap in self._gaps), sum(reject[0] <= until for reject in self._rejected)
+        return sum(gap[0] <= until for gap in self._gaps), len(self._rejected_by(row, until))
 
-    def version(self, until: int | None) -> tuple[int, ...]:
+    def version(self, row: int, until: int | None) -> tuple[int, ...]:
         """Return what changes whenever that which was known changes."""
         if until is None:
             return (-1,)
-        return (*self.counts(until), sum(gap[1] is not None and gap[1] <= until for gap in self._gaps))
+        return (*self.counts(row, until), sum(gap[1] is not None and gap[1] <= until for gap in self._gaps))
 
-    def until(self, until: int | None) -> str:
+    def until(self, row: int, until: int | None) -> str:
         """Return them as JSON; a gap that lasts at the moment has no end yet."""
         if until is None:
             return self._all
         gaps = [self._as_of(gap, until) for gap in self._gaps if gap[0] <= until]
-        rejected = [reject for reject in self._rejected if reject[0] <= until]
+        rejected = self._rejected_by(row, until)
         return msgspec.json.encode({"gaps": gaps, "rejected": rejected}).decode() if gaps or rejected else ""
+
+    def _rejected_by(self, row: int, until: int) -> list[Any]:
+        """Return the rejects so far. One of a row is known with its row: rows may share a moment."""
+        return [
+            reject
+            for reject, place in zip(self._rejected, self._places, strict=True)
+            if (reject[0] <= until if place is None else place < row)
+        ]
 
     @staticmethod
     def _as_of(gap: list[Any], until: int) -> list[Any]:
@@ -285,24 +390,50 @@ class _Told:
         return [start, end if end is not None and end <= until else None, reason]
 
 
+def _places(recording: pd.DataFrame, rejected: list[list[Any]]) -> list[int | None]:
+    """Return at which place the row of each reject is (its label is told), None where there is no such row."""
+    labels = [reject[1] for reject in rejected]
+    wanted = {label for label in labels if label is not None}
+    places = {label: place for place, label in enumerate(recording.index) if label in wanted} if wanted else {}
+    return [places.get(label) for label in labels]
+
+
 def name_of(source: object) -> str:
-    """Return a short name of what is replayed: the sample, or the name of the file or folder."""
-    text = str(source)
-    return text if text.startswith("sample") else Path(text).name
+    """Return a short name of what is replayed: the sample, the synthetic day, or the name of the file or folder."""
+    if samples.is_sample(source):
+        return source
+    if isinstance(source, TradingDay):
+        return f"simulate(seed={source.seed}, date={source.date})"
+    return Path(str(source)).expanduser().absolute().name or str(source)
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    alive = method()
+    if alive is not None:
+        alive()
 
 
 def _moment(at: int) -> datetime:
-    return datetime.fromtimestamp(at / 1_000_000, UTC).astimezone(KST)
+    return datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000).astimezone(KST)
 
 
 def _parse(to: Any, day: date) -> pd.Timestamp:
     """Read a time; one without a date is of the recording's first day, one without a zone is KST."""
     try:
-        stamp = pd.Timestamp(f"{day} {to}") if isinstance(to, str) and _is_time_only(to) else pd.Timestamp(to)
-    except ValueError as exc:
+        stamp = _read(to, day)
+    except (TypeError, ValueError) as exc:
         raise ValueError(f'{to!r} is no time: give a row, "10:30", or a date and time.') from exc
-    return stamp.tz_localize(TIMEZONE) if stamp.tz is None else stamp
+    return stamp.tz_localize(TIMEZONE) if stamp.tz is None else stamp.tz_convert(TIMEZONE)
 
 
-def _is_time_only(text: str) -> bool:
-    return ":" in text and "-" not in text and "/" not in text
+def _read(to: Any, day: date) -> pd.Timestamp:
+    if isinstance(to, time_of_day):
+        return pd.Timestamp(datetime.combine(day, to))
+    if isinstance(to, str) and _TIME_ONLY.match(to):
+        return pd.Timestamp(f"{day} {to}")
+    if not isinstance(to, str | date | np.datetime64):
+        raise TypeError("a number of nothing in particular is no time")
+    stamp = pd.Timestamp(to)
+    if pd.isna(stamp):
+        raise ValueError("blank is no time")
+    return stamp

@@ -64,7 +64,9 @@ def record(
     def look() -> bool:
         nonlocal shown
         status = frame.kn.status
-        line = f"{say(status.state)} · {say('events', count=status.events)} · {status.journal_error or status.journal}"
+        reason = f" · {say('last_attempt', reason=status.reason)}" if status.reason else ""
+        kept = status.journal_error or status.journal
+        line = f"{say(status.state)} · {say('events', count=status.events)}{reason} · {kept}"
         if line != shown:
             typer.echo(line)
             shown = line
@@ -105,9 +107,13 @@ def replay(
 def _event_line(row: Any) -> str:
     realized = row.realized_pnl + row.credit_realized_pnl  # cash and credit, each of the position today
     return (
-        f"{row.received_at:%H:%M:%S}  {_SIDES.get(row.side, '  ?   ')}  {row.symbol}  {row.name}  "
+        f"{row.received_at:%H:%M:%S}  {_SIDES.get(row.side, '  ?   ')}  {_text(row.symbol)}  {_text(row.name)}  "
         f"@ {_number(row.price)}  holds {_number(row.quantity)}  realized today {_number(realized, sign='+')}"
     )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "?"  # NA of a category is a float
 
 
 def _number(value: Any, sign: str = "") -> str:
@@ -150,25 +156,43 @@ def _jobs(source: str, target: Path, ending: str) -> list[tuple[str, Path]]:
     from . import samples
     from .storage import recordings
 
-    if target.suffix in FORMATS:
+    if _kind(target) in FORMATS and not target.is_dir():
         return [(source, target)]
-    if target.suffix or ending not in FORMATS:
-        raise ValueError(f"{target.suffix or ending} is no kind of file to export to; there are {', '.join(FORMATS)}.")
-    paths = [samples.path_of(source)] if samples.is_sample(source) else recordings(Path(source).expanduser())
-    return [
-        (str(path), target / f"{path.name.partition('.jsonl')[0].removesuffix('.parquet')}{ending}") for path in paths
-    ]
+    kind = ending.lower()
+    if (target.suffix and not target.is_dir()) or kind not in FORMATS:
+        refused = ending if kind not in FORMATS else target.suffix
+        raise ValueError(f"{refused} is no kind of file to export to; there are {', '.join(FORMATS)}.")
+    if samples.is_sample(source):
+        path = samples.path_of(source)
+        return [(str(path), target / f"{_stem(path)}{kind}")]
+    folder = Path(source).expanduser()
+    paths = recordings(folder)
+    # The folders below are kept: two of them may hold files of one name.
+    places = [path.relative_to(folder).parent if path != folder else Path() for path in paths]
+    return [(str(path), target / place / f"{_stem(path)}{kind}") for path, place in zip(paths, places, strict=True)]
+
+
+def _stem(path: Path) -> str:
+    return path.name.partition(".jsonl")[0].removesuffix(".parquet")
+
+
+def _kind(path: Path) -> str:
+    return path.suffix.lower()
 
 
 def _write(frame: Any, path: Path) -> None:
     writers = {".parquet": frame.kn.to_parquet, ".csv": frame.kn.to_csv, ".xlsx": frame.kn.to_excel}
-    writers[path.suffix](path)
+    try:
+        writers[_kind(path)](path)
+    except OSError as exc:
+        raise ValueError(f"{path} cannot be written: {exc.strerror or exc}.") from exc
 
 
 def _check_rows(path: Path, rows: int) -> None:
-    found = _COUNTERS[path.suffix](path)
+    found = _COUNTERS[_kind(path)](path)
     if found != rows:
-        raise ValueError(f"{path} holds {found:,} rows instead of {rows:,}; it is not complete. Export it again.")
+        path.unlink()
+        raise ValueError(f"{path} held {found:,} rows instead of {rows:,} and was removed. Export it again.")
 
 
 def _rows_of_parquet(path: Path) -> int:

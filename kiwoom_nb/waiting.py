@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -41,33 +40,41 @@ class Waits:
         self._rows = rows
         self._settle = settle
         self._pause = pause
-        self._bell = threading.Event()
+        self._bells: set[threading.Event] = set()  # one each: who clears a shared one may take another's ring away
         self._waiters: set[asyncio.Future[None]] = set()
 
     def ring(self) -> None:
         """Let all who wait look again; from any thread."""
         self.ring_threads()
         for waiter in tuple(self._waiters):
-            with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits there any more
+            try:
                 waiter.get_loop().call_soon_threadsafe(_set, waiter)
+            except RuntimeError:  # its loop is closed: nobody waits there any more
+                self._waiters.discard(waiter)
 
     def ring_threads(self) -> None:
         """Let those look again who block a thread; the others are woken when the frame is refreshed."""
-        if not self._bell.is_set():  # asked for each frame, and setting it takes a lock
-            self._bell.set()
+        for bell in tuple(self._bells):
+            if not bell.is_set():  # asked for each frame, and setting it takes a lock
+                bell.set()
 
     def block(self, n: int | None, timeout: float | None) -> bool:
         """Wait on this thread until ``n`` rows are there (default: one more than now); return whether they are."""
         wanted = self._rows() + 1 if n is None else n
         ends_at = float("inf") if timeout is None else time.monotonic() + timeout
-        while True:
-            self._bell.clear()
-            settled = self._settle(wanted)
-            remaining = ends_at - time.monotonic()
-            if settled is not None or remaining <= 0:
-                return bool(settled)
-            self._bell.wait(max(0.0, min(remaining, self._pause(), LOOK_AGAIN)))
-            time.sleep(min(_GATHER, remaining))
+        bell = threading.Event()
+        self._bells.add(bell)
+        try:
+            while True:
+                bell.clear()  # before it looks: what comes meanwhile rings
+                settled = self._settle(wanted)
+                remaining = ends_at - time.monotonic()
+                if settled is not None or remaining <= 0:
+                    return bool(settled)
+                bell.wait(max(0.0, min(remaining, self._pause(), LOOK_AGAIN)))
+                time.sleep(min(_GATHER, remaining))
+        finally:
+            self._bells.discard(bell)
 
     async def changed(self, n: int | None, timeout: float | None) -> bool:  # noqa: ASYNC109 - as in the API contract
         """Wait in a coroutine; see :meth:`block`."""
