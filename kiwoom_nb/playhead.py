@@ -7,7 +7,7 @@ Playing is moving along it; seeking, stepping back and scrubbing cost the same a
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -112,7 +112,7 @@ class Playhead:
         if not self.rows or not self.times[0] <= time <= self.times[-1]:
             raise ValueError("That is outside of the recording.")
         row = int(np.searchsorted(self.times, time, side="right"))
-        self._stand(row, float(np.interp(time, self.times, self._timeline)))
+        self._stand(row, _between(time, self.times, self._timeline))
 
     @property
     def time(self) -> int:
@@ -120,7 +120,7 @@ class Playhead:
         if not self.rows:
             return 0
         return (
-            int(np.interp(min(self._seconds, self._end), self._timeline, self.times))
+            round(_between(min(self._seconds, self._end), self._timeline, self.times))
             if self.row
             else int(self.times[0])
         )
@@ -132,6 +132,16 @@ class Playhead:
     def _stand(self, row: int, seconds: float) -> None:
         self.row = row
         self._seconds = seconds
+
+
+def _between(at: float, known: npt.NDArray[Any], values: npt.NDArray[Any]) -> float:
+    """Return the value at ``at`` by the two known points around it, whatever the number of points."""
+    right = int(np.searchsorted(known, at, side="right"))
+    if right == 0 or right == len(known):
+        return float(values[max(right - 1, 0)])
+    left = right - 1
+    share = (at - known[left]) / (known[right] - known[left])
+    return float(values[left]) + float(share) * float(values[right] - values[left])
 
 
 def _checked(speed: float) -> float:
