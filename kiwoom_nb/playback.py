@@ -33,8 +33,9 @@ from .playhead import Playhead
 from .recording import KST
 from .schema import RECEIVED_AT, TIMEZONE
 from .status import Status
-from .table import ATTRS_KEY, read_only
+from .table import ATTRS_KEY
 from .trading_day import TradingDay
+from .views import read_only
 from .waiting import LOOK_AGAIN, Block, Waits, runs_in
 
 REFRESH: Final = 0.1

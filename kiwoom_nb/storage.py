@@ -19,10 +19,11 @@ from . import samples
 from .decode import Reject
 from .errors import SourceError
 from .export import read_parquet, write_csv, write_excel, write_parquet
+from .line import Gap
 from .privacy import mask_accounts as mask
 from .reading import JOURNALS, NothingRecorded, read_frames, read_journal
 from .schema import COLUMNS, RECEIVED_AT, symbol
-from .table import ATTRS_KEY, RESERVED_ROWS, BalanceTable, Gap, mask_reject
+from .table import ATTRS_KEY, RESERVED_ROWS, BalanceTable, mask_reject
 
 __all__ = [
     "JOURNALS",

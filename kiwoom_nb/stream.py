@@ -25,12 +25,13 @@ from . import journal
 from .errors import KickedOut, KiwoomError
 from .frame import LiveFrame
 from .labels import say
+from .line import STOPPED
 from .protocol import Message, Unparsed
 from .recording import KST, Recorder
 from .session import Session, Tokens, Transport
 from .status import Status
 from .storage import read_journal
-from .table import STOPPED, BalanceTable
+from .table import BalanceTable
 from .waiting import Block, Waits, runs_in
 
 REFRESH: Final = 0.1

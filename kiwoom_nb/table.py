@@ -8,15 +8,12 @@ a million. Frames handed out are zero-copy views of the first rows and read-only
 from __future__ import annotations
 
 import mmap
-import operator
 import re
-import sys
 import weakref
 from array import array
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -25,9 +22,11 @@ import pandas as pd
 
 from .columns import Column, ColumnReader
 from .decode import LONGEST_TEXT, Decoder, Reject
+from .line import Gap, Line
 from .privacy import mask_accounts, mask_text
 from .protocol import Message, Unparsed
 from .schema import COLUMNS, FIELDS, FIXED_CATEGORIES, RECEIVED_AT, TIMEZONE
+from .views import STORED, Whole, array_of, categorical, let_one_go, read_only_array, retire
 
 RESERVED_ROWS: Final = 1 << 20
 ATTRS_KEY: Final = "kiwoom_nb"
@@ -37,17 +36,8 @@ SHOWN_TEXT: Final = 200
 NOT_DECODED: Final = "not_decoded"
 """The reason of a reject that a bug of ours is behind; the stream goes on, and the journal has the frame."""
 
-STOPPED: Final = "stopped"
-INTERRUPTED: Final = "interrupted"
 GAP_COLUMNS: Final = ("start", "end", "reason")
 _CATEGORIES: Final = tuple(name for name, dtype in COLUMNS.items() if dtype == "category")
-_STORED: Final = {
-    "Int64": np.int64,
-    "Int8": np.int8,
-    "float64": np.float64,
-    "datetime64[ms]": np.int64,
-    f"datetime64[us, {TIMEZONE}]": np.int64,
-}
 _ACCOUNT_FID: Final = next(field.fid for field in FIELDS if field.column == "account")
 _DIGITS_AT_END: Final = re.compile(r"\d+\Z")
 _LARGE: Final = 1 << 20  # bytes from which memory is reserved as such
@@ -56,14 +46,6 @@ _BATCH: Final = 128  # frames decoded together at the most: more are hardly quic
 _FEW: Final = 16  # frames that are gone through one by one if one of them is out of the ordinary
 _INT8_CATEGORIES: Final = 127  # below this many pandas stores codes as int8; any other width would be copied whole
 _INT16_CATEGORIES: Final = 32767
-
-
-class Gap(NamedTuple):
-    """A time in which the line was down: microseconds since the epoch; ``end`` is None while it lasts."""
-
-    start: int
-    end: int | None
-    reason: str
 
 
 class _Codes(dict[str | None, int]):
@@ -108,9 +90,9 @@ class BalanceTable:
         self._attrs: tuple[object, str] = (None, "")
         self._decoder = Decoder()
         self._codes = {name: _Codes(FIXED_CATEGORIES.get(name, ())) for name in _CATEGORIES}
-        self._whole: list[_Whole] = []  # the newest one, if there is one
+        self._whole: list[Whole] = []  # the newest one, if there is one
         self._allocate(max(capacity, 1))
-        weakref.finalize(self, _retire, self._whole).atexit = False
+        weakref.finalize(self, retire, self._whole).atexit = False
 
     # --- in ---------------------------------------------------------------------------------------------------
 
@@ -231,7 +213,7 @@ class BalanceTable:
         }
         numbers = {name: dtype for name, dtype in COLUMNS.items() if dtype != "category"}
         self._numbers: dict[str, npt.NDArray[Any]] = {
-            name: _reserved(capacity, _STORED[dtype]) for name, dtype in numbers.items()
+            name: _reserved(capacity, STORED[dtype]) for name, dtype in numbers.items()
         }
         self._masks = {name: _reserved(capacity, bool) for name, dtype in numbers.items() if dtype.startswith("Int")}
 
@@ -254,25 +236,25 @@ class BalanceTable:
         rows = self.rows if rows is None else rows
         version = (self._capacity, *map(len, self._codes.values()))
         if not self._whole or self._whole[0].version != version:
-            _retire(self._whole)
+            retire(self._whole)
             self._whole.append(self._make_whole(version))
             self._whole[0].settle()
-        _let_one_go()
+        let_one_go()
         frame = self._whole[0].frame.iloc[:rows]
         attrs = self.attrs()
         if attrs:
             frame.attrs[ATTRS_KEY] = attrs
         return frame
 
-    def _make_whole(self, version: object) -> _Whole:
-        codes = {name: _read_only(buffer) for name, buffer in self._code_buffers.items()}
-        numbers = {name: _read_only(buffer) for name, buffer in self._numbers.items()}
+    def _make_whole(self, version: object) -> Whole:
+        codes = {name: read_only_array(buffer) for name, buffer in self._code_buffers.items()}
+        numbers = {name: read_only_array(buffer) for name, buffer in self._numbers.items()}
         columns = {
-            **{name: _categorical(view, self._labels(name)) for name, view in codes.items()},
-            **{name: _array(name, view, self._masks.get(name)) for name, view in numbers.items()},
+            **{name: categorical(view, self._labels(name)) for name, view in codes.items()},
+            **{name: array_of(name, view, self._masks.get(name)) for name, view in numbers.items()},
         }
         frame = pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
-        return _Whole(version, frame, [*codes.values(), *numbers.values()])
+        return Whole(version, frame, [*codes.values(), *numbers.values()])
 
     def _labels(self, name: str) -> list[str]:
         categories = self._codes[name].categories
@@ -316,100 +298,6 @@ def mask_reject(reject: Reject, labels: Mapping[str, str]) -> Reject:
     return reject._replace(text=text)
 
 
-class _Whole:
-    """A frame of the whole capacity, of which the frames handed out are views.
-
-    pandas counts the owners of a buffer: it copies before a write only while another owner is alive, and ours are
-    read-only. So this must outlive the views on it, even the table.
-    """
-
-    def __init__(self, version: object, frame: pd.DataFrame, arrays: list[npt.NDArray[Any]]) -> None:
-        self.version = version
-        self.frame = frame
-        self._arrays = arrays
-        self._references: list[int] = []
-
-    def settle(self) -> None:
-        """Note how often our arrays are held while there is no view; whoever made us must have let go of them."""
-        self._references = self._count_references()
-
-    def is_viewed(self) -> bool:
-        """Tell whether any view is alive; each holds a reference to our array (see :func:`_read_only`)."""
-        return any(map(operator.gt, self._count_references(), self._references))
-
-    def _count_references(self) -> list[int]:
-        return [sys.getrefcount(array) for array in self._arrays]
-
-
-_retired: deque[_Whole] = deque()
-
-
-def _retire(newest: list[_Whole]) -> None:
-    """Empty ``newest``; what was in it stays alive for as long as there are views on it."""
-    while newest:
-        whole = newest.pop()
-        if whole.is_viewed():
-            _retired.append(whole)
-
-
-def _let_one_go() -> None:
-    """Look at one of the retired, in turn, and let it go where nobody views it any more."""
-    if _retired:
-        whole = _retired.popleft()
-        if whole.is_viewed():
-            _retired.append(whole)
-
-
-class Line:
-    """Whether the line was up, and the gaps in which it was not; fed with what a journal also notes."""
-
-    def __init__(self) -> None:
-        self._gaps: list[Gap] = []
-        self._up = False
-        self.last_heard = 0
-
-    def gaps(self) -> list[Gap]:
-        """Return the gaps so far in order; of a stream that was stopped the pause shows once it goes on."""
-        return [gap for gap in self._gaps if gap.end is not None or gap.reason != STOPPED]
-
-    def heard(self, at: int) -> None:
-        """Note that something was received."""
-        if self._up:
-            self.last_heard = at
-
-    def connected(self, at: int) -> None:
-        """Note that balance events are pushed from now on: a gap that lasted ends."""
-        if not self._end_gap(at) and self._up:  # nobody noted the end: the process was killed
-            self._begin_gap(self.last_heard, INTERRUPTED)
-            self._end_gap(at)
-        self._up = True
-        self.last_heard = at
-
-    def continued(self, at: int) -> None:
-        """Note that the line was up when a new journal began (at midnight), with nothing missing before it."""
-        self._end_gap(at)
-        self._up = True
-        self.last_heard = at
-
-    def disconnected(self, since: int, reason: str) -> None:
-        """Note that the line is down, and since when nothing was heard."""
-        if self._up:
-            self._begin_gap(since, reason)
-        self._up = False
-
-    # The machine's clock may be set back: a gap never begins before the last one ended, nor ends before it began.
-
-    def _begin_gap(self, start: int, reason: str) -> None:
-        earliest = self._gaps[-1].end if self._gaps else None
-        self._gaps.append(Gap(start if earliest is None else max(start, earliest), None, reason))
-
-    def _end_gap(self, at: int) -> bool:
-        lasts = bool(self._gaps) and self._gaps[-1].end is None
-        if lasts:
-            self._gaps[-1] = self._gaps[-1]._replace(end=max(at, self._gaps[-1].start))
-        return lasts
-
-
 def empty_frame() -> pd.DataFrame:
     """Return a frame of no rows with the 30 columns and their dtypes."""
     return BalanceTable(capacity=1).frame()
@@ -433,27 +321,6 @@ def rejected_frame(attrs: str) -> pd.DataFrame:
 
 def _moments(column: pd.Series[Any]) -> pd.Series[Any]:
     return pd.to_datetime(column.astype("Int64"), unit="us", utc=True).dt.as_unit("us").dt.tz_convert(TIMEZONE)
-
-
-def read_only(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return ``frame`` on arrays that nobody can write to, as the source of views for a live frame; no copy."""
-    columns = {name: _frozen(str(name), frame[name]) for name in frame}
-    frozen = pd.DataFrame(columns, index=frame.index, copy=False)
-    frozen.attrs = frame.attrs
-    return frozen
-
-
-def _frozen(name: str, column: pd.Series[Any]) -> Any:
-    if COLUMNS.get(name) != str(column.dtype):
-        return column  # the user's own
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        codes: Any = column.cat.codes.to_numpy()
-        return pd.Categorical.from_codes(_read_only(codes), dtype=column.dtype, validate=False)
-    if COLUMNS[name].startswith("Int"):
-        mask = column.isna().to_numpy()
-        return _array(name, _read_only(column.to_numpy(_STORED[COLUMNS[name]], na_value=1)), mask)
-    values = column.to_numpy("M8[us]") if name == RECEIVED_AT else column.to_numpy()
-    return _array(name, _read_only(values.view(_STORED[COLUMNS[name]])), None)
 
 
 def _reserved(capacity: int, dtype: Any) -> npt.NDArray[Any]:
@@ -482,25 +349,3 @@ def _code_dtype(categories: int) -> type[np.signedinteger[Any]]:
     if categories < _INT8_CATEGORIES:
         return np.int8
     return np.int16 if categories < _INT16_CATEGORIES else np.int32
-
-
-def _read_only(buffer: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a view of ``buffer`` that nobody can make writable again.
-
-    It is made by way of a memoryview so that numpy, which looks for the last owner among arrays only, lets the views
-    of this view hold this one: that is how :class:`_Whole` knows of them.
-    """
-    return np.frombuffer(buffer.data.toreadonly(), buffer.dtype)
-
-
-def _categorical(codes: npt.NDArray[Any], labels: list[str]) -> pd.Categorical:
-    dtype = pd.CategoricalDtype(pd.Index(labels, dtype="str"))
-    return pd.Categorical.from_codes(codes, dtype=dtype, validate=False)
-
-
-def _array(name: str, values: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> Any:
-    if mask is not None:
-        return pd.arrays.IntegerArray(values, _read_only(mask), copy=False)
-    if name == RECEIVED_AT:
-        return pd.array(values, dtype=pd.DatetimeTZDtype("us", TIMEZONE), copy=False)
-    return values.view(COLUMNS[name])

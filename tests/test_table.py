@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from kiwoom_nb import table as table_module
+from kiwoom_nb import views
+from kiwoom_nb.line import Gap, Line
 from kiwoom_nb.protocol import parse
 from kiwoom_nb.schema import COLUMNS
-from kiwoom_nb.table import ATTRS_KEY, BalanceTable, Gap, Line, empty_frame, gaps_frame, read_only, rejected_frame
+from kiwoom_nb.table import ATTRS_KEY, BalanceTable, empty_frame, gaps_frame, rejected_frame
+from kiwoom_nb.views import read_only
 
 NOON = 1_763_600_400_123_456  # 2025-11-20 10:00:00.123456 KST
 
@@ -227,17 +229,17 @@ def test_what_is_derived_can_be_written_for_ever(write, fate):
 
 def test_memory_is_let_go_once_nobody_looks_at_it():
     """What keeps old buffers alive for the sake of slices lets them go when the slices are gone."""
-    table_module._retired.clear()
+    views._retired.clear()
     table = filled(event())
     derived = table.frame().iloc[:1]
     del table
-    assert len(table_module._retired) == 1
+    assert len(views._retired) == 1
     other = filled(event())
     other.frame()
-    assert len(table_module._retired) == 1
+    assert len(views._retired) == 1
     del derived
     other.frame()
-    assert not table_module._retired
+    assert not views._retired
 
 
 def test_read_only_gives_an_equal_frame_that_cannot_be_written_through():
