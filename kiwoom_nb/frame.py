@@ -43,6 +43,9 @@ AUGMENTED: Final = ("add", "and", "floordiv", "mod", "mul", "or", "pow", "sub", 
 # What looks at the frame again after it was made: on a frame that grew meanwhile pandas raises or mixes lengths.
 LAZY: Final = ("ewm", "expanding", "groupby", "items", "iterrows", "itertuples", "resample", "rolling")
 
+# Front ends break cells over lines, names in Hangul after each syllable, and rows grow three lines high.
+_STYLE: Final = "<style>.kiwoom-nb td, .kiwoom-nb th { white-space: nowrap !important; }</style>"
+
 
 class Source(Protocol):
     """What stands behind a live frame: a stream or a replay."""
@@ -97,10 +100,9 @@ class LiveFrame(pd.DataFrame):
         if table is None:  # the user asked pandas for plain text
             return None
         line = html.escape(self._source.state_line())
-        # Names in Hangul and times would be broken over several lines, and rows with them.
         return (
-            f'<div><p style="margin:0 0 .4em;opacity:.75">{line}</p>'
-            f'<div style="white-space:nowrap;overflow-x:auto">{table}</div></div>'
+            f'<div class="kiwoom-nb">{_STYLE}<p style="margin:0 0 .4em;opacity:.75">{line}</p>'
+            f'<div style="overflow-x:auto">{table}</div></div>'
         )
 
     # --- plain copies -----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .labels import WORDS, ago, say
 
-_DOTS = {"live": "●", "reconnecting": "◐", "connecting": "◌", "replaying": "▶", "paused": "⏸"}
+_DOTS = {"live": "●", "reconnecting": "◐", "connecting": "◌", "replaying": "▶", "paused": "‖"}
 _ENDED_DOT = "■"
 
 

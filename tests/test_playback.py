@@ -686,7 +686,7 @@ async def test_a_replay_that_nobody_holds_ends():
         (
             "en",
             [
-                "⏸ paused · recording day.jsonl · 0 of 3 events · virtual time 2026-11-20 09:00:00",
+                "‖ paused · recording day.jsonl · 0 of 3 events · virtual time 2026-11-20 09:00:00",
                 "▶ replaying ×2 · recording day.jsonl · 1 of 3 events · virtual time 2026-11-20 09:00:08 · gaps: 1 (df.kn.gaps)",
                 "■ replay finished · recording day.jsonl · 3 of 3 events · virtual time 2026-11-20 09:00:20 · gaps: 1 (df.kn.gaps)",
             ],
@@ -694,7 +694,7 @@ async def test_a_replay_that_nobody_holds_ends():
         (
             "ko",
             [
-                "⏸ 일시정지 · 녹화본 day.jsonl · 이벤트 0/3건 · 가상 시각 2026-11-20 09:00:00",
+                "‖ 일시정지 · 녹화본 day.jsonl · 이벤트 0/3건 · 가상 시각 2026-11-20 09:00:00",
                 "▶ 재생 중 ×2 · 녹화본 day.jsonl · 이벤트 1/3건 · 가상 시각 2026-11-20 09:00:08 · 끊김 1번 (df.kn.gaps)",
                 "■ 재생 끝 · 녹화본 day.jsonl · 이벤트 3/3건 · 가상 시각 2026-11-20 09:00:20 · 끊김 1번 (df.kn.gaps)",
             ],

@@ -30,7 +30,7 @@ def told(language, **values):
         ({"state": "failed"}, "■ 실패", "■ failed"),
         ({"state": "stopped"}, "■ 중지", "■ stopped"),
         ({"state": "replaying"}, "▶ 재생 중", "▶ replaying"),
-        ({"state": "paused"}, "⏸ 일시정지", "⏸ paused"),
+        ({"state": "paused"}, "‖ 일시정지", "‖ paused"),
         ({"state": "finished"}, "■ 재생 끝", "■ replay finished"),
     ],
 )
