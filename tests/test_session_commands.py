@@ -61,7 +61,7 @@ class Recording:
     def push(self, n):
         for number in range(n):
             self.server.push(event(f930=str(number)))
-        until(lambda: self.text().count('"frame"') >= n)
+        until(lambda: self.text().count('"type":"04"') >= n)  # acks and PINGs are frames too
 
     def finish(self):
         out, err = self.process.communicate(timeout=30)
