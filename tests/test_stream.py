@@ -8,7 +8,7 @@ import time
 import frames
 import pandas as pd
 import pytest
-from frames import event
+from frames import OFFICIAL, event
 from lines import TOKEN, Server, Tokens, until, until_async
 
 from kiwoom_nb import frame as frame_module
@@ -22,6 +22,8 @@ from kiwoom_nb.errors import (
     NotLive,
     ProtocolError,
 )
+from kiwoom_nb.protocol import parse
+from kiwoom_nb.recording import Recorder
 from kiwoom_nb.storage import load
 from kiwoom_nb.stream import Stream
 from kiwoom_nb.table import BalanceTable
@@ -647,3 +649,15 @@ def test_a_derived_frame_has_nothing_behind_it(stream):
     """What is taken from a live frame never moves, and says so."""
     with pytest.raises(NotLive, match=r"df\.kn\.wait\(\)"):
         stream.frame.head().kn.wait()
+
+
+def test_every_frame_stands_in_the_journal_as_valid_json(tmp_path):
+    """A frame read as a message need not be JSON: the bare word PING is one too, and other programs query a journal."""
+    recorder = Recorder(tmp_path, server="test", owner="0" * 12, at=1_763_600_400_000_000)
+    intake = stream_module.Intake(BalanceTable(), recorder, lambda: None)
+    for raw in (b"PING", b' {"trnm":"PING"}', OFFICIAL, b"{", b"\xff"):
+        intake.frame(1_763_600_400_000_001, raw, parse(raw))
+    recorder.close()
+    lines = [json.loads(line) for line in recorder.path.read_bytes().splitlines()]
+    assert [line.get("text") for line in lines[1:]] == ["PING", None, None, "{", None]
+    assert len(lines) == 6
