@@ -13,7 +13,8 @@ from .frame import LiveFrame
 from .playback import Moment, Playback
 from .status import Status
 from .stream import Stream
-from .table import ATTRS_KEY, gaps_frame, rejected_frame
+from .table import gaps_frame, rejected_frame
+from .told import ATTRS_KEY
 
 
 @pd.api.extensions.register_dataframe_accessor("kn")

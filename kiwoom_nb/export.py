@@ -17,7 +17,7 @@ import pandas as pd
 from .errors import MissingExtra, SourceError
 from .paths import PRIVATE_FILE, make_private_folder
 from .schema import COLUMNS, FIELDS, TIMEZONE
-from .table import ATTRS_KEY
+from .told import ATTRS_KEY
 
 _METADATA: Final = b"kiwoom_nb"
 _METADATA_VERSION: Final = 1

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Protocol, Self
 import pandas as pd
 
 from .errors import ReadOnlyFrame
-from .table import ATTRS_KEY
+from .told import ATTRS_KEY
 
 # Every method of DataFrame that can work in place (a test compares this with the installed pandas).
 IN_PLACE: Final = (

@@ -9,11 +9,15 @@ INTERRUPTED: Final = "interrupted"
 
 
 class Gap(NamedTuple):
-    """A time in which the line was down: microseconds since the epoch; ``end`` is None while it lasts."""
+    """A time in which the line was down: microseconds since the epoch; ``end`` is None while it lasts.
+
+    ``missed`` counts the positions that had changed after it, None where nobody knows (yet).
+    """
 
     start: int
     end: int | None
     reason: str
+    missed: int | None = None
 
 
 class Line:
@@ -27,6 +31,11 @@ class Line:
     def gaps(self) -> list[Gap]:
         """Return the gaps so far in order; of a stream that was stopped the pause shows once it goes on."""
         return [gap for gap in self._gaps if gap.end is not None or gap.reason != STOPPED]
+
+    def missed(self, positions: int) -> None:
+        """Note of the last gap, which has ended, how many positions had changed after it."""
+        if self._gaps and self._gaps[-1].end is not None and self._gaps[-1].missed is None:
+            self._gaps[-1] = self._gaps[-1]._replace(missed=positions)
 
     def heard(self, at: int) -> None:
         """Note that something was received."""

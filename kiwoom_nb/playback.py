@@ -22,18 +22,20 @@ from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import pandas as pd
 
 from . import samples
+from .decode import Reject
 from .errors import SourceError
 from .frame import LiveFrame
+from .holdings import Holdings
+from .line import Gap
 from .playhead import Playhead
 from .recording import KST
 from .schema import RECEIVED_AT, TIMEZONE
 from .status import Status
-from .table import ATTRS_KEY
+from .told import ATTRS_KEY, Told, told_by
 from .trading_day import TradingDay
 from .views import read_only
 from .waiting import LOOK_AGAIN, Block, Waits, runs_in
@@ -89,7 +91,7 @@ class Playback:
             )
         self._recording = read_only(_column_by_column(recording))
         self._head = Playhead(recording[RECEIVED_AT].to_numpy("M8[us]").astype(np.int64), speed, max_silence)
-        self._told = _Told(recording)
+        self._known = _Known(recording)
         self._about = Status(server=name, background=False, state="replaying", total=len(recording))
         self._loop = loop
         self._home = None if loop is None else threading.get_ident()
@@ -114,11 +116,11 @@ class Playback:
     def _show(self) -> None:
         """Show the rows up to the position, and of gaps and rejects what was known by then."""
         row, until = self._position()
-        version = row, self._told.version(row, until)
+        version = row, self._known.version(row, until)
         if version != self._shown:
             self._shown = version
             view = self._recording.iloc[:row]
-            told = self._told.until(row, until)
+            told = self._known.until(row, until)
             view.attrs = {ATTRS_KEY: told} if told else {}  # all other attrs are the user's: they stay as they are
             self.frame._show(view)  # noqa: SLF001 - the frame's door for its source
 
@@ -203,7 +205,7 @@ class Playback:
             self._head.advance(self._clock())
             row, until = self._position()
             time, state = self._head.time, self._state()
-        gaps, rejected = self._told.counts(row, until)
+        gaps, rejected = self._known.counts(row, until)
         return dataclasses.replace(
             self._about,
             state=state,
@@ -346,54 +348,59 @@ def _column_by_column(recording: pd.DataFrame) -> pd.DataFrame:
     return copy
 
 
-class _Told:
-    """The gaps and rejects of a recording, as far as they were known at a position: a row and a virtual time."""
+class _Known:
+    """The gaps, rejects and holdings of a recording, as far as they were known at a row and a virtual time."""
 
     def __init__(self, recording: pd.DataFrame) -> None:
-        text = recording.attrs.get(ATTRS_KEY, "")
-        told: dict[str, list[Any]] = msgspec.json.decode(text) if text else {"gaps": [], "rejected": []}
-        self._all: str = text
-        self._gaps = told["gaps"]
-        self._rejected = told["rejected"]
-        self._places = _places(recording, self._rejected)
+        self._told = told_by(recording)
+        self._places = _places(recording, self._told.rejected)
+        self._befores = [int(np.searchsorted(recording.index, held.row)) for held in self._told.holdings]
 
     def counts(self, row: int, until: int | None) -> tuple[int, int]:
         """Return how many gaps had begun, and how many rejects there were; at the end ``until`` is None."""
         if until is None:
-            return len(self._gaps), len(self._rejected)
-        return sum(gap[0] <= until for gap in self._gaps), len(self._rejected_by(row, until))
+            return len(self._told.gaps), len(self._told.rejected)
+        return sum(gap.start <= until for gap in self._told.gaps), len(self._rejected_by(row, until))
 
     def version(self, row: int, until: int | None) -> tuple[int, ...]:
         """Return what changes whenever that which was known changes."""
         if until is None:
             return (-1,)
-        return (*self.counts(row, until), sum(gap[1] is not None and gap[1] <= until for gap in self._gaps))
+        ended = sum(gap.end is not None and gap.end <= until for gap in self._told.gaps)
+        return (*self.counts(row, until), ended, len(self._holdings_by(row, until)))
 
     def until(self, row: int, until: int | None) -> str:
         """Return them as JSON; a gap that lasts at the moment has no end yet."""
         if until is None:
-            return self._all
-        gaps = [self._as_of(gap, until) for gap in self._gaps if gap[0] <= until]
-        rejected = self._rejected_by(row, until)
-        return msgspec.json.encode({"gaps": gaps, "rejected": rejected}).decode() if gaps or rejected else ""
+            return self._told.to_json()
+        holdings = self._holdings_by(row, until)
+        read_at = max((held.at for held in holdings), default=0)
+        gaps = [_as_of(gap, until, read_at) for gap in self._told.gaps if gap.start <= until]
+        return Told(gaps, self._rejected_by(row, until), holdings).to_json()
 
-    def _rejected_by(self, row: int, until: int) -> list[Any]:
+    def _rejected_by(self, row: int, until: int) -> list[Reject]:
         """Return the rejects so far. One of a row is known with its row: rows may share a moment."""
         return [
             reject
-            for reject, place in zip(self._rejected, self._places, strict=True)
-            if (reject[0] <= until if place is None else place < row)
+            for reject, place in zip(self._told.rejected, self._places, strict=True)
+            if (reject.received_at <= until if place is None else place < row)
         ]
 
-    @staticmethod
-    def _as_of(gap: list[Any], until: int) -> list[Any]:
-        start, end, reason = gap
-        return [start, end if end is not None and end <= until else None, reason]
+    def _holdings_by(self, row: int, until: int) -> list[Holdings]:
+        told = zip(self._told.holdings, self._befores, strict=True)
+        return [held for held, before in told if before <= row and held.at <= until]
 
 
-def _places(recording: pd.DataFrame, rejected: list[list[Any]]) -> list[int | None]:
+def _as_of(gap: Gap, until: int, read_at: int) -> Gap:
+    """Return ``gap`` as it was known: its end once it had ended, what was missed once the account was asked again."""
+    if gap.end is None or gap.end > until:
+        return gap._replace(end=None, missed=None)
+    return gap if gap.end <= read_at else gap._replace(missed=None)
+
+
+def _places(recording: pd.DataFrame, rejected: list[Reject]) -> list[int | None]:
     """Return at which place the row of each reject is (its label is told), None where there is no such row."""
-    labels = [reject[1] for reject in rejected]
+    labels = [reject.row for reject in rejected]
     wanted = {label for label in labels if label is not None}
     places = {label: place for place, label in enumerate(recording.index) if label in wanted} if wanted else {}
     return [places.get(label) for label in labels]

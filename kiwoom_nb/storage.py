@@ -11,7 +11,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import pandas as pd
 
@@ -19,11 +18,13 @@ from . import samples
 from .decode import Reject
 from .errors import SourceError
 from .export import read_parquet, write_csv, write_excel, write_parquet
-from .line import Gap
+from .holdings import Holdings
+from .latest import Rows
 from .privacy import mask_accounts as mask
 from .reading import JOURNALS, NothingRecorded, read_frames, read_journal
-from .schema import COLUMNS, RECEIVED_AT, symbol
-from .table import ATTRS_KEY, RESERVED_ROWS, BalanceTable, mask_reject
+from .schema import COLUMNS, RECEIVED_AT, TIMEZONE, symbol
+from .table import RESERVED_ROWS, BalanceTable, mask_reject
+from .told import Told, told_by
 
 __all__ = [
     "JOURNALS",
@@ -197,25 +198,6 @@ def _read_if_begun(path: Path, table: BalanceTable) -> None:
 # --- gaps and rejects -------------------------------------------------------------------------------------------
 
 
-def _told(frame: pd.DataFrame) -> _Told:
-    text = frame.attrs.get(ATTRS_KEY)
-    return msgspec.json.decode(text, type=_Told) if text else _Told([], [])
-
-
-class _Told(msgspec.Struct):
-    """The gaps and rejects that a frame carries."""
-
-    gaps: list[Gap]
-    rejected: list[Reject]
-
-    def attach(self, frame: pd.DataFrame) -> pd.DataFrame:
-        if self.gaps or self.rejected:
-            frame.attrs[ATTRS_KEY] = msgspec.json.encode(self).decode()
-        else:
-            frame.attrs.pop(ATTRS_KEY, None)
-        return frame
-
-
 def _moved(frame: pd.DataFrame, rejects: Iterable[Reject], places: np.ndarray[Any, Any]) -> Iterator[Reject]:
     """Yield ``rejects`` with the new places of their rows, without those whose rows are in the frame no more (-1).
 
@@ -234,9 +216,10 @@ def _mask(frame: pd.DataFrame) -> pd.DataFrame:
     labels = dict(zip(accounts, mask(accounts), strict=True))
     if labels:
         frame["account"] = frame["account"].cat.rename_categories(list(labels.values()))
-    told = _told(frame)
-    told.rejected = [mask_reject(reject, labels) for reject in told.rejected]
-    return told.attach(frame)
+    told = told_by(frame)
+    rejected = [mask_reject(reject, labels) for reject in told.rejected]
+    holdings = [held._replace(account=None if held.account is None else labels[held.account]) for held in told.holdings]
+    return Told(told.gaps, rejected, holdings).attach(frame)
 
 
 # --- many as one ------------------------------------------------------------------------------------------------
@@ -253,16 +236,31 @@ def _merge(source: Path, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     order = np.argsort(merged[RECEIVED_AT].to_numpy("M8[us]"), kind="stable")
     places = np.empty(len(merged), np.int64)
     places[order] = np.arange(len(merged))
-    told = _Told([], [])
+    times = merged[RECEIVED_AT].to_numpy("M8[us]")[order].astype(np.int64)
+    told = Told()
     start = 0
     for frame in frames:
-        part = _told(frame)
+        part = told_by(frame)
+        own = places[start : start + len(frame)]
         told.gaps += part.gaps
-        told.rejected += _moved(frame, part.rejected, places[start : start + len(frame)])
+        told.rejected += _moved(frame, part.rejected, own)
+        told.holdings += [_placed(frame, held, own, times) for held in part.holdings]
         start += len(frame)
+    told.holdings.sort(key=lambda held: held.at)
     told.gaps.sort(key=lambda gap: gap.start)
     told.rejected.sort(key=lambda reject: reject.received_at)
     return told.attach(merged.take(order).reset_index(drop=True))
+
+
+def _placed(frame: pd.DataFrame, held: Holdings, places: Rows, times: Rows) -> Holdings:
+    """Return ``held`` with its place among the rows of all frames; one account needs its name there."""
+    before = int(np.searchsorted(frame.index, held.row))
+    accounts = list(frame["account"].cat.categories)
+    if before:
+        row = int(places[before - 1]) + 1
+    else:
+        row = int(places[0]) if len(places) else int(np.searchsorted(times, held.at))
+    return held._replace(row=row, account=accounts[0] if held.account is None and len(accounts) == 1 else held.account)
 
 
 def _check_columns(source: Path, frame: pd.DataFrame) -> None:
@@ -292,16 +290,30 @@ def _select(
         return frame
     _check_columns(source, frame)
     keep = np.ones(len(frame), bool)
-    if dates is not None:
-        days = np.array([pd.Timestamp(day).date() for day in _listed(dates, str | date)], "M8[D]")
-        keep &= np.isin(frame[RECEIVED_AT].dt.tz_localize(None).to_numpy("M8[us]").astype("M8[D]"), days)
+    days = None if dates is None else {pd.Timestamp(day).date() for day in _listed(dates, str | date)}
+    issues = None if symbols is None else {symbol(str(wanted)) for wanted in _listed(symbols, str | int)}
+    if days is not None:
+        days_of_rows = frame[RECEIVED_AT].dt.tz_localize(None).to_numpy("M8[us]").astype("M8[D]")
+        keep &= np.isin(days_of_rows, np.array(list(days), "M8[D]"))
     if accounts is not None:
         keep &= np.asarray(frame["account"].isin(_listed(accounts, str)))
-    if symbols is not None:
-        keep &= np.asarray(frame["symbol"].isin([symbol(str(wanted)) for wanted in _listed(symbols, str | int)]))
-    told = _told(frame)
-    told.rejected = list(_moved(frame, told.rejected, np.where(keep, np.cumsum(keep) - 1, -1)))
-    return told.attach(frame[keep].reset_index(drop=True))
+    if issues is not None:
+        keep &= np.asarray(frame["symbol"].isin(list(issues)))
+    told = told_by(frame)
+    rejected = list(_moved(frame, told.rejected, np.where(keep, np.cumsum(keep) - 1, -1)))
+    holdings = [
+        held._replace(
+            row=int(keep[: np.searchsorted(frame.index, held.row)].sum()),
+            holdings=[holding for holding in held.holdings if issues is None or holding.symbol in issues],
+        )
+        for held in told.holdings
+        if (accounts is None or held.account in _listed(accounts, str)) and (days is None or _day(held.at) in days)
+    ]
+    return Told(told.gaps, rejected, holdings).attach(frame[keep].reset_index(drop=True))
+
+
+def _day(at: int) -> Any:
+    return (pd.Timestamp(at, unit="us", tz="UTC").tz_convert(TIMEZONE)).date()
 
 
 def _listed(wanted: Any, one: Any) -> list[Any]:

@@ -22,21 +22,23 @@ import pandas as pd
 
 from .columns import Column, ColumnReader
 from .decode import LONGEST_TEXT, Decoder, Reject
+from .holdings import AGGREGATE, CASH, Holding, Holdings, read_pages
+from .latest import KEY, Latest
 from .line import Gap, Line
 from .privacy import mask_accounts, mask_text
 from .protocol import Message, Unparsed
-from .schema import COLUMNS, FIELDS, FIXED_CATEGORIES, RECEIVED_AT, TIMEZONE
+from .schema import COLUMNS, FIELDS, FIXED_CATEGORIES, RECEIVED_AT, TIMEZONE, Unreadable
+from .told import ATTRS_KEY, read_told
 from .views import STORED, Whole, array_of, categorical, let_one_go, read_only_array, retire
 
 RESERVED_ROWS: Final = 1 << 20
-ATTRS_KEY: Final = "kiwoom_nb"
-"""Under this key of ``DataFrame.attrs`` a frame carries its gaps and rejects, as one JSON string."""
-
 SHOWN_TEXT: Final = 200
 NOT_DECODED: Final = "not_decoded"
 """The reason of a reject that a bug of ours is behind; the stream goes on, and the journal has the frame."""
 
-GAP_COLUMNS: Final = ("start", "end", "reason")
+UNREADABLE_HOLDINGS: Final = "unreadable_holdings"
+"""The reason of a reject for an account query whose answer cannot be read."""
+
 _CATEGORIES: Final = tuple(name for name, dtype in COLUMNS.items() if dtype == "category")
 _ACCOUNT_FID: Final = next(field.fid for field in FIELDS if field.column == "account")
 _DIGITS_AT_END: Final = re.compile(r"\d+\Z")
@@ -46,6 +48,11 @@ _BATCH: Final = 128  # frames decoded together at the most: more are hardly quic
 _FEW: Final = 16  # frames that are gone through one by one if one of them is out of the ordinary
 _INT8_CATEGORIES: Final = 127  # below this many pandas stores codes as int8; any other width would be copied whole
 _INT16_CATEGORIES: Final = 32767
+
+
+_Position = tuple[str | None, bool, int | None]  # symbol, in cash, loan date; Kiwoom's two sources class loans apart
+_State = tuple[int, int]  # quantity and cost
+_NOTHING: Final[_State] = (0, 0)
 
 
 class _Codes(dict[str | None, int]):
@@ -89,6 +96,8 @@ class BalanceTable:
         self._labels_used: dict[str, str] = {}
         self._attrs: tuple[object, str] = (None, "")
         self._decoder = Decoder()
+        self._holdings: list[Holdings] = []
+        self._latest = Latest()
         self._codes = {name: _Codes(FIXED_CATEGORIES.get(name, ())) for name in _CATEGORIES}
         self._whole: list[Whole] = []  # the newest one, if there is one
         self._allocate(max(capacity, 1))
@@ -113,6 +122,75 @@ class BalanceTable:
     def reject(self, received_at: int, text: str, reason: str) -> None:
         """Note something that never became a frame, such as the torn end of a journal."""
         self.rejects.append(Reject(received_at, None, None, text[:LONGEST_TEXT], reason))
+
+    def hold(self, asked_at: int, account: str | None, pages: Sequence[bytes | msgspec.Raw]) -> None:
+        """Take what the account holds (the pages of kt00018), as asked at ``asked_at``. Never raises.
+
+        Rows that arrived since it was asked are newer. What cannot be read becomes a reject.
+        """
+        rows = self.rows
+        times = self._numbers[RECEIVED_AT]
+        while rows and times[rows - 1] >= asked_at:
+            rows -= 1
+        try:
+            holdings = read_pages(pages)
+        except Unreadable as exc:
+            self.reject(asked_at, str(exc), UNREADABLE_HOLDINGS)
+            return
+        if account is not None:
+            self._codes["account"].add(account)
+        held = Holdings(asked_at, rows, account, holdings)
+        missed = self._missed_before(held)
+        if missed is not None:
+            self.line.missed(missed)
+        self._holdings.append(held)
+
+    def _missed_before(self, now: Holdings) -> int | None:
+        """Return how many positions are not as the last event or query left them, None if nothing was known.
+
+        Of a position that an event has told of since the query, it says nothing.
+        """
+        before = next((held for held in reversed(self._holdings) if held.account == now.account), None)
+        accounts = self._codes["account"].categories
+        if now.account is None and len(accounts) > 1:
+            return None
+        known = {} if before is None else {_position(held): _state(held) for held in before.holdings}
+        newer = set()
+        for (account, *_), row in self.latest(self._rows).items():
+            if now.account is not None and account != self._codes["account"][now.account]:
+                continue
+            position, state = self._state_at(row)
+            if row >= now.row or state is None:
+                newer.add(position)
+            elif before is None or row >= before.row:
+                known[position] = state
+        if before is None and not known:
+            return None
+        told = {_position(held): _state(held) for held in now.holdings}
+        positions = known.keys() | told.keys() if before is not None else known.keys()
+        return sum(known.get(position, _NOTHING) != told.get(position, _NOTHING) for position in positions - newer)
+
+    def _state_at(self, row: int) -> tuple[_Position, _State | None]:
+        """Return which position ``row`` is about, and what is held; None where that is blank, or a sum of lots."""
+        symbol, credit_type = (
+            self._codes[name].categories[self._code_buffers[name][row]] if self._code_buffers[name][row] >= 0 else None
+            for name in ("symbol", "credit_type")
+        )
+        loan_date = int(self._numbers["loan_date"][row])
+        position = symbol, credit_type == CASH, None if loan_date == _NAT else loan_date
+        if credit_type == AGGREGATE or self._masks["quantity"][row] or self._masks["cost"][row]:
+            return position, None
+        quantity = int(self._numbers["quantity"][row])
+        return position, (quantity, int(self._numbers["cost"][row])) if quantity else _NOTHING
+
+    def latest(self, rows: int) -> Latest:
+        """Return which row is the latest of each position among the first ``rows``, at least as many as ever before."""
+        self._latest.advance(rows, self._read_keys)
+        return self._latest
+
+    def _read_keys(self, start: int, stop: int) -> list[list[int]]:
+        buffers = {**self._code_buffers, **self._numbers}
+        return [buffers[name][start:stop].tolist() for name in KEY]
 
     def reserve(self) -> None:
         """Make room ahead of time, so that no append has to."""
@@ -261,15 +339,14 @@ class BalanceTable:
         return mask_accounts(categories) if self.masked and name == "account" else categories
 
     def attrs(self) -> str:
-        """Return gaps and rejects as JSON, the empty string where there are none.
+        """Return gaps, rejects and holdings as :class:`kiwoom_nb.told.Told` has them; empty where there are none.
 
-        One string, because many small objects in ``attrs`` slow every pandas operation down (it copies them), and
-        built from pieces, because a flood of rejects must not be written anew at each refresh.
+        Built from pieces, because a flood of rejects must not be written anew at each refresh.
         """
         gaps = self.line.gaps()
-        if not self.rejects and not gaps:
+        if not self.rejects and not gaps and not self._holdings:
             return ""
-        version = (len(self.rejects), len(self._codes["account"]), len(gaps), gaps[-1:])
+        version = (len(self.rejects), len(self._codes["account"]), len(gaps), gaps[-1:], len(self._holdings))
         if self._attrs[0] != version:
             self._attrs = version, self._make_attrs(gaps)
         return self._attrs[1]
@@ -281,8 +358,15 @@ class BalanceTable:
             self._rejects_json.clear()
         fresh = self.rejects[len(self._rejects_json) :]
         self._rejects_json.extend(map(self._reject_json, fresh, repeat(labels)))
-        rejects = b",".join(self._rejects_json)
-        return (b'{"gaps":' + msgspec.json.encode(gaps) + b',"rejected":[' + rejects + b"]}").decode()
+        held = [
+            held._replace(account=None if held.account is None else labels[held.account]) for held in self._holdings
+        ]
+        pieces = [
+            b'"gaps":' + msgspec.json.encode(gaps) if gaps else b"",
+            b'"rejected":[' + b",".join(self._rejects_json) + b"]" if self._rejects_json else b"",
+            b'"holdings":' + msgspec.json.encode(held) if held else b"",
+        ]
+        return (b"{" + b",".join(filter(None, pieces)) + b"}").decode()
 
     def _reject_json(self, reject: Reject, labels: Mapping[str, str]) -> bytes:
         shown = reject._replace(text=reject.text[:SHOWN_TEXT])
@@ -304,19 +388,25 @@ def empty_frame() -> pd.DataFrame:
 
 
 def gaps_frame(attrs: str) -> pd.DataFrame:
-    """Return the gaps in ``attrs`` as a DataFrame: start and end (KST; NaT while it lasts), reason."""
-    rows = msgspec.json.decode(attrs)["gaps"] if attrs else []
-    frame = pd.DataFrame(rows, columns=list(GAP_COLUMNS))
+    """Return the gaps in ``attrs``: start and end (KST; NaT while it lasts), reason, missed (Int64)."""
+    frame = pd.DataFrame(read_told(attrs).gaps, columns=list(Gap._fields))
     moments = {name: _moments(frame[name]) for name in ("start", "end")}
-    return frame.assign(**moments, reason=frame["reason"].astype("str"))
+    return frame.assign(**moments, reason=frame["reason"].astype("str"), missed=frame["missed"].astype("Int64"))
 
 
 def rejected_frame(attrs: str) -> pd.DataFrame:
     """Return the rejects in ``attrs`` as a DataFrame: received_at (KST), row (Int64), fid, text, reason."""
-    rows = msgspec.json.decode(attrs)["rejected"] if attrs else []
-    frame = pd.DataFrame(rows, columns=list(Reject._fields))
+    frame = pd.DataFrame(read_told(attrs).rejected, columns=list(Reject._fields))
     texts = {name: frame[name].astype("str") for name in ("fid", "text", "reason")}
     return frame.assign(received_at=_moments(frame[RECEIVED_AT]), row=frame["row"].astype("Int64"), **texts)
+
+
+def _position(held: Holding) -> _Position:
+    return held.symbol, held.credit_type == CASH, held.loan_date
+
+
+def _state(held: Holding) -> _State:
+    return (held.quantity, held.cost) if held.quantity else _NOTHING
 
 
 def _moments(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -82,7 +82,7 @@ def test_gaps_and_rejects_are_on_every_frame_as_of_its_moment(df, server):
     assert list(head.kn.rejected["reason"]) == ["unreadable", "unknown_fid"]
     pd.testing.assert_frame_equal(empty_frame().kn.rejected, df.kn.rejected.head(0))
     pd.testing.assert_frame_equal(pd.DataFrame({"a": [1]}).kn.gaps, df.kn.gaps)
-    assert list(df.kn.gaps.columns) == ["start", "end", "reason"]
+    assert list(df.kn.gaps.columns) == ["start", "end", "reason", "missed"]
 
 
 def test_attrs_of_another_program_are_no_gaps():

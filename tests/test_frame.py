@@ -14,7 +14,8 @@ from pandas.testing import assert_frame_equal
 from kiwoom_nb.errors import ReadOnlyFrame
 from kiwoom_nb.frame import AUGMENTED, IN_PLACE, LiveFrame
 from kiwoom_nb.protocol import parse
-from kiwoom_nb.table import ATTRS_KEY, BalanceTable
+from kiwoom_nb.table import BalanceTable
+from kiwoom_nb.told import ATTRS_KEY
 
 NOON = 1_763_600_400_123_456
 

@@ -17,7 +17,8 @@ from kiwoom_nb import views
 from kiwoom_nb.line import Gap, Line
 from kiwoom_nb.protocol import parse
 from kiwoom_nb.schema import COLUMNS
-from kiwoom_nb.table import ATTRS_KEY, BalanceTable, empty_frame, gaps_frame, rejected_frame
+from kiwoom_nb.table import BalanceTable, empty_frame, gaps_frame, rejected_frame
+from kiwoom_nb.told import ATTRS_KEY
 from kiwoom_nb.views import read_only
 
 NOON = 1_763_600_400_123_456  # 2025-11-20 10:00:00.123456 KST
@@ -331,7 +332,7 @@ def test_gaps_never_overlap_nor_run_backwards(events):
 
 # --- what is told ----------------------------------------------------------------------------------------------
 
-GAPS = {"start": "datetime64[us, Asia/Seoul]", "end": "datetime64[us, Asia/Seoul]", "reason": "str"}
+GAPS = {"start": "datetime64[us, Asia/Seoul]", "end": "datetime64[us, Asia/Seoul]", "reason": "str", "missed": "Int64"}
 REJECTED = {"received_at": "datetime64[us, Asia/Seoul]", "row": "Int64", "fid": "str", "text": "str", "reason": "str"}
 
 
@@ -367,7 +368,7 @@ def test_attrs_are_one_json_string_and_none_where_all_is_well():
     assert filled(event()).frame().attrs == {}
     attrs = filled(event(f930="x")).frame().attrs
     assert list(attrs) == [ATTRS_KEY]
-    assert json.loads(attrs[ATTRS_KEY])["gaps"] == []
+    assert list(json.loads(attrs[ATTRS_KEY])) == ["rejected"]
 
 
 @pytest.mark.parametrize(
