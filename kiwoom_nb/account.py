@@ -42,8 +42,11 @@ def divide(numerator: int, denominator: int) -> int:
 
 
 def fee_of(amount: int) -> int:
-    """Return the fee (won) of a fill of ``amount`` won: 0.015 % online on each side, cut to won for each fill."""
-    return amount * 15 // 100_000
+    """Return the fee (won) of a fill of ``amount`` won: 0.015 % online on each side, cut to 10 won for each fill.
+
+    Kiwoom's example of kt00018 cuts it so: 50 on 373,500 (56.0) and 20 on 177,000 (26.6).
+    """
+    return amount * 15 // 1_000_000 * 10
 
 
 def tax_of(amount: int, *, etf: bool) -> int:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
+from .account_book import Book, Day, Told
+from .holdings import read_pages
+from .schema import Unreadable
 from .simulator import Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .journal import Entry
 
 TimedFrame: TypeAlias = tuple[int, bytes]
 
@@ -19,10 +25,39 @@ _BREATH = 0.002  # seconds between two looks at clients that are to catch up
 
 
 class Recording(Protocol):
-    """What can be played: each call of ``frames`` starts at the first frame again."""
+    """What can be played: each call of ``frames`` starts at the first frame again.
+
+    One that also has ``accounts`` and ``holdings(at)``, as a day of :func:`kiwoom_nb.simulate`, or ``told``, as
+    :class:`Journals`, says what the account held before its frames.
+    """
 
     def frames(self) -> Iterable[TimedFrame]:
         """Return (microseconds since the epoch UTC, raw frame) pairs."""
+
+
+class Journals:
+    """Recorded sessions as they are played again: their frames, and what was held as they tell.
+
+    Parameters
+    ----------
+    frames
+        (microseconds since the epoch UTC, raw frame) pairs in order of time.
+    entries
+        The lines of the journals that tell what an account held. Such as cannot be read are passed over.
+    """
+
+    def __init__(self, frames: Sequence[TimedFrame], entries: Iterable[Entry]) -> None:
+        self._frames = frames
+        self.told: list[Told] = []
+        for entry in entries:
+            with contextlib.suppress(Unreadable):
+                at = entry.received_at if entry.asked_at is None else entry.asked_at
+                self.told.append(Told(at, entry.account, read_pages(entry.pages)))
+        self.told.sort(key=lambda told: told.at)
+
+    def frames(self) -> Sequence[TimedFrame]:
+        """Return the frames with their times."""
+        return self._frames
 
 
 Source: TypeAlias = "Iterable[TimedFrame] | Recording | None"
@@ -71,6 +106,8 @@ class Broadcast:
         self._speed = speed
         self._loop = loop
         self._stall_timeout = stall_timeout
+        if not self._is_silent:
+            simulator.book = _book_of(source)
         self._burst = max(1, min(_BURST, simulator.max_queued // 2))
 
     async def run(self) -> None:
@@ -88,6 +125,7 @@ class Broadcast:
         await self._simulator.enough.wait()
         again = await self._play_once()
         while again and self._loop:
+            self._simulator.book.restart()
             again = await self._play_once()
 
     async def _play_once(self) -> bool:
@@ -99,7 +137,7 @@ class Broadcast:
         for received_at, raw in self._frames():
             first = received_at if first is None else first
             await self._wait(start + (received_at - first) / 1e6 / self._speed - now())
-            self._simulator.push(raw)
+            self._simulator.push(raw, at=received_at)
         return first is not None
 
     async def _wait(self, delay: float) -> None:
@@ -113,6 +151,14 @@ class Broadcast:
         backlog = self._simulator.max_queued // 2
         while self._speed == float("inf") and self._simulator.close_stalled(self._stall_timeout, backlog):  # noqa: ASYNC110
             await asyncio.sleep(_BREATH)  # one look at all clients is cheaper than an event from each
+
+
+def _book_of(source: Source) -> Book:
+    """Return the account behind ``source``; of frames alone nothing is known before the first."""
+    if isinstance(source, Journals):
+        return Book(told=source.told, begins=source.frames()[0][0])
+    is_day = callable(getattr(source, "holdings", None)) and hasattr(source, "accounts")
+    return Book(day=cast("Day", source)) if is_day else Book()
 
 
 def _frames_of(source: Source, speed: float, loop: bool) -> Callable[[], Iterable[TimedFrame]]:

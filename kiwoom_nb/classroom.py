@@ -14,16 +14,22 @@ import os
 import threading
 import weakref
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-from .broadcast import Broadcast, Recording, Source, TimedFrame, play
+from .account_pages import PAGE_SIZE
+from .broadcast import Broadcast, Journals, Recording, Source, TimedFrame, play
 from .errors import ConnectionFailed
 from .hosting import Host
+from .reading import JOURNALS, read_holdings
+from .samples import is_sample, path_of
 from .simulator import PATH, Simulator
-from .storage import frames
+from .storage import frames, recordings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from .journal import Entry
 
 __all__ = ["Recording", "Server", "Source", "TimedFrame", "play", "serve"]
 
@@ -56,6 +62,8 @@ def serve(
     token_lifetime: float = 86_400.0,
     token_rate: int | None = None,
     too_many: Literal[429, 200] = 429,
+    query_rate: int | None = None,
+    page_size: int = PAGE_SIZE,
 ) -> Server:
     """Start a server that speaks Kiwoom's protocol and plays ``source`` to its clients; return when it accepts them.
 
@@ -63,6 +71,9 @@ def serve(
     returns one (a day of :func:`kiwoom_nb.simulate`), the path of a journal or of a folder of them, ``"sample"``, or
     ``None``: then only :meth:`Server.push` sends. ``port=0`` takes a free one. The options of the broadcast are those
     of :func:`play`, all others those of :class:`~kiwoom_nb.simulator.Simulator`.
+
+    Account queries (kt00018, ka00001) are answered for the first account of ``source``: a synthetic day knows what is
+    held at any moment, a journal tells it where it was asked, and balance events that are pushed change it.
 
     Raises
     ------
@@ -74,7 +85,7 @@ def serve(
         An option is out of its range, the port is taken, the certificate cannot be read.
     """
     if isinstance(source, str | os.PathLike):
-        source = frames(source)
+        source = Journals(frames(source), _held_in(source))
     simulator = Simulator(
         handshake=handshake,
         tokens=tokens,
@@ -89,6 +100,8 @@ def serve(
         token_lifetime=token_lifetime,
         token_rate=token_rate,
         too_many=too_many,
+        query_rate=query_rate,
+        page_size=page_size,
     )
     broadcast = Broadcast(simulator, source, speed=speed, loop=loop, stall_timeout=stall_timeout)
     return Server(
@@ -163,11 +176,11 @@ class Server:
         self._do(lambda: self._simulator.expire(token))
 
     def refuse(self, code: str | None) -> None:
-        """Refuse every LOGIN and token request with this error code (``"8010"``, ...) until ``refuse(None)``."""
+        """Refuse every LOGIN and request with this error code (``"8010"``, ...) until ``refuse(None)``."""
         self._do(lambda: self._simulator.refuse(code))
 
     def push(self, raw: bytes) -> None:
-        """Send one REAL frame now, byte for byte, to every session registered for 04."""
+        """Send one REAL frame now, byte for byte, to every session registered for 04; the account then holds that."""
         self._do(lambda: self._simulator.push(raw))
 
     def system(self, code: str, message: str | None = None) -> None:
@@ -216,6 +229,14 @@ async def _run(host: Host, broadcast: Broadcast, ready: Future[asyncio.AbstractE
     await host.run()
     player.cancel()
     await asyncio.wait([player])
+
+
+def _held_in(source: str | os.PathLike[str]) -> Iterator[Entry]:
+    """Yield the lines of the journals of ``source`` that tell what an account held."""
+    path = path_of(source) if is_sample(source) else Path(source).expanduser()
+    for file in recordings(path):
+        if file.name.endswith(tuple(JOURNALS)):
+            yield from read_holdings(file)
 
 
 def _shut_down(simulator: Simulator, host: Host, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:

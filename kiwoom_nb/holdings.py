@@ -21,6 +21,16 @@ AGGREGATE: Final = "99"
 """The credit type of a row that sums up loan lots (융자합): never to be added to them."""
 
 
+class Answer(NamedTuple):
+    """What a server answered when it was asked what the account holds: the pages of kt00018, as they came.
+
+    ``account`` is its number, None where the server does not tell it; each page is a JSON object on one line.
+    """
+
+    account: str | None
+    pages: list[bytes]
+
+
 class Holding(NamedTuple):
     """One position as an account query tells it: shares and whole won, None where the answer is blank."""
 

@@ -6,6 +6,7 @@ A journal is JSON Lines in UTF-8, one file for a connection owner and a KST trad
     {"received_at":1763600400123456,"frame":{"trnm":"REAL","data":[...]}}
     {"received_at":1763600401000000,"text":"not JSON, or not on one line"}
     {"received_at":1763600402000000,"event":"disconnected","since":1763600401900000,"reason":"..."}
+    {"received_at":1763600403000000,"event":"holdings","asked_at":1763600402900000,"account":"...","pages":[{...}]}
 
 ``received_at`` counts microseconds since the epoch (UTC). A frame that is valid JSON on one line stands there byte
 for byte, so that DuckDB or Polars can query a journal; anything else is an escaped string (``text``), or base64
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -29,6 +31,9 @@ STOPPED: Final = "stopped"  # the user stopped it
 CONTINUED: Final = "continued"  # midnight: the line was up when this file began
 REPAIRED: Final = "repaired"  # a torn end was cut off; `text` is what stood there
 LOST: Final = "lost"  # `count` lines could not be written while the disk was full
+HOLDINGS: Final = (
+    "holdings"  # what `account` (absent: not known) held at `asked_at`: the `pages` of kt00018 as they came
+)
 
 
 _LATEST: Final = 10**16  # the year 2286; what is beyond it is no receive time, and pandas trips over far ones
@@ -57,6 +62,9 @@ class Entry(msgspec.Struct, frozen=True):
     text: str | None = None
     bytes: str | None = None
     count: int = 0
+    asked_at: Moment | None = None
+    account: str | None = None
+    pages: list[msgspec.Raw] = []
     frame: msgspec.Raw = msgspec.Raw()
 
 
@@ -84,13 +92,7 @@ def frame_line(received_at: int, raw: bytes, *, is_json: bool = False) -> bytes:
 
     ``is_json`` says that it is known to be JSON; then only the rest is checked.
     """
-    if (
-        (is_json or _is_json(raw))
-        and _LF not in raw
-        and _CR not in raw
-        and (len(raw) <= _HARMLESS or _is_harmless(raw))
-        and (raw.isascii() or _is_utf8(raw))
-    ):
+    if (is_json or _is_json(raw)) and _fits_a_line(raw):
         return b'{"received_at":%d,"frame":%b}\n' % (received_at, raw)
     try:
         return event_line(received_at, text=raw.decode())
@@ -101,6 +103,18 @@ def frame_line(received_at: int, raw: bytes, *, is_json: bool = False) -> bytes:
 def event_line(received_at: int, **details: Any) -> bytes:
     """Return the line of an event: its name under ``event``, and what belongs to it."""
     return msgspec.json.encode({"received_at": received_at, **details}) + b"\n"
+
+
+def holdings_line(received_at: int, asked_at: int, account: str | None, pages: Sequence[bytes]) -> bytes:
+    """Return the line of what an account held; ``pages`` are such as :func:`is_object` takes."""
+    named = {} if account is None else {"account": account}
+    raw = [msgspec.Raw(page) for page in pages]
+    return event_line(received_at, event=HOLDINGS, asked_at=asked_at, **named, pages=raw)
+
+
+def is_object(raw: bytes) -> bool:
+    """Tell whether ``raw`` is a JSON object on one line, so that it can stand in a journal as it came."""
+    return raw.startswith(b"{") and _is_json(raw) and _fits_a_line(raw)
 
 
 def read_header(line: bytes) -> Header | None:
@@ -138,6 +152,15 @@ def _frame_of(entry: Entry) -> tuple[int, bytes] | None:
         return entry.received_at, base64.b64decode(entry.bytes, validate=True)
     frame = bytes(entry.frame)  # written by another program, with spaces or another order
     return (entry.received_at, frame) if frame else None
+
+
+def _fits_a_line(raw: bytes) -> bool:
+    return (
+        _LF not in raw
+        and _CR not in raw
+        and (len(raw) <= _HARMLESS or _is_harmless(raw))
+        and (raw.isascii() or _is_utf8(raw))
+    )
 
 
 def _is_harmless(raw: bytes) -> bool:

@@ -37,6 +37,10 @@ WORDS: Final = {
     "hint_wait": ("첫 이벤트까지 기다리려면 df.kn.wait()", "df.kn.wait() waits for the first"),
     "gaps": ("끊김 {count}번 (df.kn.gaps)", "gaps: {count} (df.kn.gaps)"),
     "rejected": ("읽지 못한 값 {count}건 (df.kn.rejected)", "rejected: {count} (df.kn.rejected)"),
+    "only_filled": (
+        "이 세션에서 체결된 종목만 (보유 종목을 읽지 못함: {reason})",
+        "only what fills in this session (the holdings could not be read: {reason})",
+    ),
     "recording": ("기록: {path}", "recording to {path}"),
     "recorded": ("기록됨: {path}", "recorded in {path}"),
     "not_recording": ("기록 안 함", "not recorded"),

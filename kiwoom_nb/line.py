@@ -33,9 +33,9 @@ class Line:
         return [gap for gap in self._gaps if gap.end is not None or gap.reason != STOPPED]
 
     def missed(self, positions: int) -> None:
-        """Note of the last gap, which has ended, how many positions had changed after it."""
-        if self._gaps and self._gaps[-1].end is not None and self._gaps[-1].missed is None:
-            self._gaps[-1] = self._gaps[-1]._replace(missed=positions)
+        """Note of the last gap, which has ended, that so many (more) positions had changed after it."""
+        if self._gaps and self._gaps[-1].end is not None:
+            self._gaps[-1] = self._gaps[-1]._replace(missed=positions + (self._gaps[-1].missed or 0))
 
     def heard(self, at: int) -> None:
         """Note that something was received."""

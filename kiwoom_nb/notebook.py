@@ -20,16 +20,21 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
-from .addresses import WEBSOCKET_URLS, refuse_plaintext, server_name
+from .account_query import PAUSES, read_holdings
+from .addresses import REST_URLS, WEBSOCKET_URLS, refuse_plaintext, server_name
+from .aside import aside
 from .credentials import default_mode, find
 from .errors import JournalError, TokenNotAccepted
 from .frame import LiveFrame
+from .holdings import Answer
 from .paths import home, owner_of
 from .playback import Moment, Playback, name_of
-from .protocol import parse
+from .reading import read_lines
 from .recording import journal_folder
 from .rest import Token, TokenSource
+from .samples import journal_of
 from .session import Tokens
 from .storage import load
 from .stream import Stream
@@ -68,8 +73,9 @@ def stream_balances(
         ``(app_key, secret_key)``; default the environment (``APP_KEY``/``APP_SECRET``, for demo
         ``APP_KEY_MOCK``/``APP_SECRET_MOCK``), then the OS keyring (:func:`kiwoom_nb.set_credentials`).
     holdings
-        For the opening holdings, which type ``04`` does not tell. They are not read yet in this version, whichever
-        is given; they will never be rows of this frame.
+        Ask by REST (kt00018) what the account holds, which type ``04`` does not tell: once the line is up, and again
+        after each gap, whose ``missed`` in ``df.kn.gaps`` then counts the positions that had changed. They are no rows
+        of this frame. Where they are not to be had the state line says why, and the stream goes on. False: ask nobody.
     record
         True: write the journal of the day to the user's data folder (``KIWOOM_NB_HOME`` moves it) and go on from it
         after a restart. A path: to that folder. False: nothing is written.
@@ -178,8 +184,7 @@ def _recording(source: str | os.PathLike[str] | TradingDay, *, mask_accounts: bo
     if not isinstance(source, TradingDay):
         return load(source, mask_accounts=mask_accounts)
     table = BalanceTable(mask_accounts=mask_accounts, capacity=1 << 12)
-    for received_at, raw in source.frames():
-        table.receive(parse(raw), received_at)
+    read_lines(journal_of(source).splitlines()[1:], table)
     return table.frame()
 
 
@@ -189,6 +194,7 @@ def _recording(source: str | os.PathLike[str] | TradingDay, *, mask_accounts: bo
 class _Target(NamedTuple):
     url: str
     tokens: Tokens
+    rest_url: str
     server: str
     owner: str
     allow_plaintext: bool
@@ -218,10 +224,18 @@ def _target(
             raise ValueError("Give either url and token, or mode and credentials.")
         url, token = _checked_url(url), _checked_token(token)
         refuse_plaintext(url, allow_plaintext=allow_plaintext)
-        return _Target(url, _GivenToken(token), server_name(url), _owner_of(token), allow_plaintext)
+        owner = _owner_of(token)
+        return _Target(url, _GivenToken(token), _rest_url(url), server_name(url), owner, allow_plaintext)
     mode = default_mode() if mode is None else mode
     found = find(mode, credentials)
-    return _Target(WEBSOCKET_URLS[mode], _IssuedTokens(TokenSource(found)), mode, _owner_of(found.app_key), False)
+    tokens = _IssuedTokens(TokenSource(found))
+    return _Target(WEBSOCKET_URLS[mode], tokens, REST_URLS[mode], mode, _owner_of(found.app_key), False)
+
+
+def _rest_url(url: str) -> str:
+    """Return where the server of a WebSocket takes requests: the same host and port, except at Kiwoom itself."""
+    parts = urlsplit(url)
+    return REST_URLS.get(server_name(url)) or f"http{parts.scheme.removeprefix('ws')}://{parts.netloc}"
 
 
 def _checked_url(url: str) -> str:
@@ -309,10 +323,18 @@ def _start(target: _Target, options: dict[str, Any]) -> Stream:
         loop=loop,
         background=options["background"],
         block=_block,
+        read_holdings=partial(_read_holdings, target) if options["holdings"] else None,
     )
     if loop is not None:
         _call_before_each_cell()
     return stream
+
+
+async def _read_holdings(target: _Target, token: str) -> Answer | None:
+    pause = PAUSES.get(target.server, 0.0)  # a server of another kind has no such limits
+    return await aside(
+        lambda: read_holdings(target.rest_url, token, pause=pause, allow_plaintext=target.allow_plaintext)
+    )
 
 
 def _notebook_loop() -> asyncio.AbstractEventLoop | None:

@@ -18,6 +18,7 @@ JOURNALS: Final = {".jsonl": None, ".jsonl.gz": "gzip", ".jsonl.zst": "zstd"}
 """How the names of journals end, and how each is compressed."""
 
 _CHUNK: Final = 1 << 20
+_HOLDINGS: Final = journal.HOLDINGS.encode()
 
 
 class NothingRecorded(JournalError):
@@ -44,6 +45,31 @@ def read_journal(path: Path, table: BalanceTable) -> journal.Header:
     if lines.torn:
         table.reject(at, _text(lines.torn), "torn_line")
     return header
+
+
+def read_lines(lines: Iterable[bytes], table: BalanceTable) -> None:
+    """Read the ``lines`` of a journal behind its header, without their line breaks, into ``table``."""
+    _read_lines(lines, table, 0)
+
+
+def read_holdings(path: Path) -> Iterator[journal.Entry]:
+    """Yield the lines of the journal at ``path`` that tell what an account held; lazily.
+
+    Raises
+    ------
+    JournalError
+        As :func:`read_journal`.
+    """
+    try:
+        with _open(path) as file:
+            lines = _Lines(file)
+            _check_header(path, next(iter(lines), None), lines)
+            for line in lines:
+                entry = journal.read_line(line) if _HOLDINGS in line else None
+                if isinstance(entry, journal.Entry) and entry.event == journal.HOLDINGS and entry.asked_at is not None:
+                    yield entry
+    except OSError as exc:
+        raise JournalError(str(path), f"cannot be read: {exc.strerror or exc}", "Check the file.") from exc
 
 
 def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -155,10 +181,19 @@ def _apply(entry: journal.Entry, table: BalanceTable) -> None:
     elif entry.event in {journal.DISCONNECTED, journal.STOPPED}:
         since = entry.received_at if entry.since is None else entry.since
         table.line.disconnected(since, entry.reason or entry.event)
+    elif entry.event == journal.HOLDINGS:
+        _hold(entry, table)
     elif entry.event == journal.REPAIRED:
         table.reject(entry.received_at, entry.text or "", "torn_line")
     elif entry.event == journal.LOST:
         table.reject(entry.received_at, f"{entry.count} lines", "not_recorded")
+
+
+def _hold(entry: journal.Entry, table: BalanceTable) -> None:
+    if entry.asked_at is None or not entry.pages:  # that would say that nothing is held
+        table.reject(entry.received_at, "holdings without asked_at or pages", "unreadable_line")
+    else:
+        table.hold(entry.asked_at, entry.account, entry.pages)
 
 
 def _text(line: bytes) -> str:

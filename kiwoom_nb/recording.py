@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final, Self
@@ -120,6 +120,11 @@ class Recorder:
         if event in _ON_THE_LINE:
             self._line_is_up = _ON_THE_LINE[event]
         self._write(journal.event_line(at, event=event, **details))
+
+    def holdings(self, at: int, asked_at: int, account: str | None, pages: Sequence[bytes]) -> None:
+        """Write what ``account`` held at ``asked_at``: pages that :func:`kiwoom_nb.journal.is_object` takes."""
+        self._turn_to(at)
+        self._write(journal.holdings_line(at, asked_at, account, pages))
 
     def close(self) -> None:
         """Write what waits, make it reach the disk, and release the file. Safe to call twice.

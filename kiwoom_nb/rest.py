@@ -3,41 +3,28 @@
 Facts: fact sheet, section 6 (au10001, au10002). A refusal comes as HTTP 200 with a ``return_code`` other than 0;
 a token lives for 24 hours; asking again while it is valid hands the same one back; ``expires_dt`` is in KST.
 
-Requests block: an event loop runs them on a thread. No error raised here is chained to another library's, because
-those carry the request (and, in a verbose traceback, the keys in it) along.
+Requests block: an event loop runs them on a thread.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import re
 import sys
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from kiwoom_nb import paths
-from kiwoom_nb.addresses import REST_URLS, is_encrypted, refuse_plaintext, server_name, shown
-from kiwoom_nb.codes import (
-    TOO_MANY_REQUESTS,
-    authentication_error,
-    inner_code,
-    is_about_request,
-    is_rate_limit,
-    scrubbed,
-)
-from kiwoom_nb.errors import AuthenticationError, ConnectionFailed, KiwoomError, RequestRefused
+from kiwoom_nb.addresses import REST_URLS, server_name
+from kiwoom_nb.errors import AuthenticationError, ConnectionFailed, RequestRefused
+from kiwoom_nb.request import WHAT, Hidden, Server, address, json_object, post
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import httpx
 
     from kiwoom_nb.credentials import Credentials
 
@@ -46,12 +33,7 @@ KST: Final = timezone(timedelta(hours=9), "KST")
 _EARLY: Final = timedelta(minutes=10)  # as the official client does; a request must not meet the very end
 _AGAIN: Final = timedelta(minutes=1)  # the least time between two requests for a token that is good anyway
 _EXPIRY: Final = "%Y%m%d%H%M%S"  # how expires_dt is written, in KST
-_TIMEOUT: Final = 10.0
-_WAITS = (1.0, 2.0)  # seconds before the second and the third try; mock allows one request a second
 _PATIENCE = 90.0  # seconds to wait for another kernel: longer than three tries take it
-_BUSY: Final = "429"
-_VERDICT: Final = ("return_code", "return_msg")
-_WHAT: Final = {"au10001": "the request for a token (au10001)", "au10002": "the revocation of a token (au10002)"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -82,10 +64,10 @@ def issue(credentials: Credentials, *, base_url: str | None = None, allow_plaint
     ``InsecureURL`` where the keys would travel in clear.
     """
     server = _server(credentials, base_url, allow_plaintext)
-    grant = _Hidden(grant_type="client_credentials", **_keys(credentials))
-    token = _token_in(_post(server, "/oauth2/token", "au10001", grant))
+    grant = Hidden(grant_type="client_credentials", **_keys(credentials))
+    token = _token_in(post(server, "/oauth2/token", "au10001", grant).answer)
     if token is None:
-        raise RequestRefused(_WHAT["au10001"], "0", "the answer holds no token, or no time when it ends")
+        raise RequestRefused(WHAT["au10001"], "0", "the answer holds no token, or no time when it ends")
     return token
 
 
@@ -97,7 +79,7 @@ def revoke(
     Raises what ``issue`` raises.
     """
     server = _server(credentials, base_url, allow_plaintext, token)
-    _post(server, "/oauth2/revoke", "au10002", _Hidden(token=token.value, **_keys(credentials)))
+    post(server, "/oauth2/revoke", "au10002", Hidden(token=token.value, **_keys(credentials)))
 
 
 class TokenSource:
@@ -202,7 +184,7 @@ class TokenSource:
 
     def _cached(self) -> Token | None:
         content = _read_private(self._file())
-        return None if content is None else _token_in(_json_object(content) or {})
+        return None if content is None else _token_in(json_object(content) or {})
 
     def _file(self) -> Path:
         owner = paths.owner_of(self._credentials.app_key)
@@ -227,110 +209,20 @@ class TokenSource:
             lock.release()
 
 
-class _Hidden(dict[str, Any]):
-    """A mapping with secrets in it, whose repr (in a verbose traceback, say) shows none of them."""
-
-    def __repr__(self) -> str:
-        return "<hidden>"
-
-
-@dataclass(frozen=True, slots=True)
-class _Server:
-    url: str
-    secrets: tuple[str, ...] = field(repr=False)
-
-
 def _now() -> datetime:
     return datetime.now(KST)
 
 
-def _keys(credentials: Credentials) -> _Hidden:
-    return _Hidden(appkey=credentials.app_key, secretkey=credentials.secret_key)
+def _keys(credentials: Credentials) -> Hidden:
+    return Hidden(appkey=credentials.app_key, secretkey=credentials.secret_key)
 
 
 def _server(
     credentials: Credentials, base_url: str | None, allow_plaintext: bool, token: Token | None = None
-) -> _Server:
-    url = shown(REST_URLS[credentials.mode] if base_url is None else base_url)
-    refuse_plaintext(url, allow_plaintext=allow_plaintext)
+) -> Server:
+    url = address(REST_URLS[credentials.mode] if base_url is None else base_url, allow_plaintext=allow_plaintext)
     held = () if token is None else (token.value,)
-    return _Server(url, (credentials.app_key, credentials.secret_key, *held))
-
-
-def _post(server: _Server, path: str, api_id: str, body: _Hidden, token: Token | None = None) -> _Hidden:
-    for wait in _WAITS:
-        try:
-            return _read(server, api_id, _send(server, path, api_id, body, token))
-        except RequestRefused as refusal:
-            if refusal.code not in (_BUSY, TOO_MANY_REQUESTS):
-                raise
-        time.sleep(wait)
-    return _read(server, api_id, _send(server, path, api_id, body, token))
-
-
-def _send(server: _Server, path: str, api_id: str, body: _Hidden, token: Token | None) -> httpx.Response:
-    import httpx
-
-    headers = _Hidden({"api-id": api_id, "content-type": "application/json;charset=UTF-8"})
-    if token is not None:
-        headers["authorization"] = f"Bearer {token.value}"
-    try:
-        with _client(server.url) as client:
-            return client.post(server.url + path, json=body, headers=headers)
-    except httpx.TimeoutException:
-        reason = f"no answer within {_TIMEOUT:.0f} s"
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
-        reason = scrubbed(f"{type(exc).__name__}: {exc}", server.secrets)  # h11 quotes what the server sent
-    raise ConnectionFailed(server.url, reason)
-
-
-def _client(url: str) -> httpx.Client:
-    import httpx
-
-    # A proxy of the environment sees only encrypted requests: a plain one would carry the keys off this machine.
-    return httpx.Client(timeout=_TIMEOUT, trust_env=is_encrypted(url), verify=_tls())
-
-
-@functools.cache  # it takes 0.1 s: the certificates are read and parsed
-def _tls() -> ssl.SSLContext:
-    import httpx
-
-    return httpx.create_ssl_context()
-
-
-def _read(server: _Server, api_id: str, response: httpx.Response) -> _Hidden:
-    """Return the answer's JSON object, or raise what a refusal means."""
-    what, status = _WHAT[api_id], response.status_code
-    if status == int(_BUSY):
-        raise RequestRefused(what, _BUSY, "too many requests")
-    if response.is_server_error:
-        raise ConnectionFailed(server.url, f"it answered HTTP {status}")
-    answer = _json_object(response.content)
-    if answer is None:
-        raise RequestRefused(what, f"HTTP {status}", "the answer is not a JSON object")
-    return_code, message = (scrubbed(str(answer.get(name, "")), server.secrets) for name in _VERDICT)
-    if return_code.strip("0"):
-        raise _refusal(what, return_code, message)
-    if not response.is_success:
-        raise RequestRefused(what, f"HTTP {status}", "the server knows no such request")
-    return answer
-
-
-def _refusal(what: str, return_code: str, message: str) -> KiwoomError:
-    if is_rate_limit(message):
-        return RequestRefused(what, TOO_MANY_REQUESTS, message)
-    code = inner_code(message) or return_code
-    if is_about_request(code):
-        return RequestRefused(what, code, message)
-    return authentication_error(code, message)
-
-
-def _json_object(content: bytes) -> _Hidden | None:
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return _Hidden(found) if isinstance(found, dict) else None
+    return Server(url, (credentials.app_key, credentials.secret_key, *held))
 
 
 def _token_in(answer: dict[str, Any]) -> Token | None:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeGuard
 
 from . import journal, shipped
+from .account_pages import encode, holding_of, write_pages
 from .errors import SourceError
 from .trading_day import PLANTS, TradingDay, simulate
 
@@ -50,17 +52,35 @@ def path_of(source: str) -> Path:
 
 
 def journal_of(day: TradingDay) -> bytes:
-    """Return the journal that a recorder would have written of ``day``, with its planted gaps."""
+    """Return the journal that a recorder would have written of ``day``, with its planted gaps.
+
+    What each account held is told when the line is up: before the first event, and at the end of each gap.
+    """
     frames = list(day.frames())
-    begins, ends = frames[0][0] - _HEARD_EVERY, frames[-1][0] + _HEARD_EVERY
-    events = [(begins, journal.event_line(begins, event=journal.CONNECTED))]
+    times = [received_at for received_at, _ in frames] or [_noon(day)]
+    begins, ends = times[0] - _HEARD_EVERY, times[-1] + _HEARD_EVERY
+    events = [(begins, journal.event_line(begins, event=journal.CONNECTED)), *_held(day, begins, None)]
     for start, end in day.gaps:
         down = journal.event_line(start, event=journal.DISCONNECTED, since=start, reason="synthetic gap")
-        events += [(start, down), (end, journal.event_line(end, event=journal.CONNECTED))]
+        events += [(start, down), (end, journal.event_line(end, event=journal.CONNECTED)), *_held(day, end, end)]
     events += [(received_at, journal.frame_line(received_at, raw)) for received_at, raw in frames]
     events.append((ends, journal.event_line(ends, event=journal.STOPPED, reason="stopped")))
     header = journal.Header(journal.VERSION, _SERVER, _OWNER, str(day.date), begins)
     return journal.header_line(header) + b"".join(line for _, line in sorted(events, key=_moment))
+
+
+def _held(day: TradingDay, asked_at: int, at: int | None) -> Iterator[tuple[int, bytes]]:
+    """Yield a line for each account with what it held after the fills up to ``at``; None: at the open."""
+    held = day.holdings(at)
+    for account in day.accounts:
+        holdings = [holding_of(event) for event in held if event.account == account]
+        pages = [encode(page) for page in write_pages(holdings)]
+        yield asked_at, journal.holdings_line(asked_at, asked_at, account, pages)
+
+
+def _noon(day: TradingDay) -> int:
+    """Return a time of ``day``, for one without any event."""
+    return int(datetime.combine(day.date, time(3), UTC).timestamp()) * 1_000_000
 
 
 def _moment(event: tuple[int, bytes]) -> int:

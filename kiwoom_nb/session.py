@@ -12,7 +12,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final, Never, Protocol
 
-from . import codes
+from . import asking, codes
+from .asking import ReadHoldings
 from .errors import ConnectionFailed, KickedOut, KiwoomError, ProtocolError, RequestRefused
 from .protocol import (
     NOT_LOGGED_IN,
@@ -79,7 +80,7 @@ class Tokens(Protocol):
         ...
 
 
-class Sinks(Protocol):
+class Sinks(asking.Sinks, Protocol):
     """Who is told what happens, at once and in order. None of these may raise."""
 
     def frame(self, received_at: int, raw: bytes, message: Message | Unparsed) -> None:
@@ -118,6 +119,8 @@ class Session:
         The clock of this machine, in microseconds since the epoch.
     server
         The server's name, for texts.
+    read_holdings
+        Asks what the account holds, after each REG, while receiving goes on; None: nobody asks.
     """
 
     def __init__(
@@ -128,6 +131,7 @@ class Session:
         *,
         now: Callable[[], int],
         server: str,
+        read_holdings: ReadHoldings | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._connect = connect
@@ -135,6 +139,7 @@ class Session:
         self._sinks = sinks
         self._now = now
         self._server = server
+        self._read_holdings = read_holdings
         self._jitter = jitter
         self._attempt = 0
         self._refusal: _Refusal | None = None
@@ -218,6 +223,7 @@ class Session:
             for task in done:
                 task.result()
         finally:
+            tasks += life.tasks
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -247,6 +253,7 @@ class Session:
         elif isinstance(event, Registered):
             life.went_live(asyncio.get_running_loop().time())
             self._sinks.connected(self._now())
+            self._ask_for_holdings(life)
         elif isinstance(event, Throttled):
             await asyncio.sleep(_REG_AGAIN_AFTER)
             await _send(transport, life.connection.register())
@@ -257,6 +264,12 @@ class Session:
             raise KickedOut(self._server)
         elif isinstance(event, Refused):
             self._refused(event, life)
+
+    def _ask_for_holdings(self, life: _Life) -> None:
+        """Begin to ask beside receiving, for as long as this connection lives: each gap may have missed fills."""
+        if self._read_holdings is not None:
+            asks = asking.ask(self._read_holdings, lambda: life.token, self._sinks, self._now)
+            life.tasks.append(asyncio.ensure_future(asks))
 
     def _refused(self, refused: Refused, life: _Life) -> Never:
         message = codes.scrubbed(refused.message, [life.token])
@@ -318,6 +331,7 @@ class _Life:
     def __init__(self, token: str) -> None:
         self.token = token
         self.connection = Connection()
+        self.tasks: list[asyncio.Task[None]] = []
         self.heard_at = 0
         self.live_since = 0.0
         self.was_live = False

@@ -1,10 +1,11 @@
-"""The server that speaks Kiwoom: LOGIN, REG, REMOVE, PING, 04 pushes, refusals, and the token endpoints.
+"""The server that speaks Kiwoom: LOGIN, REG, REMOVE, PING, 04 pushes, refusals, tokens, and what the account holds.
 
 :class:`Simulator` is an ASGI app (Starlette) for any ASGI server; ``kiwoom_nb.classroom`` hosts it on a thread and
 plays recordings through it. Frames, codes and texts are the measured ones. Where nobody has measured, the choice is
 ours, and written down where it is made: ``simulator_frames`` (texts, an echoed ``trnm`` of at most 10 characters),
 ``registrations`` (shapes and limits of REG and REMOVE), ``simulator_session`` (time limits, and that every close after
-a refusal is 1000 "Bye"), ``token_office`` (REST: ``return_code`` 2 for errors of the input). Here: one app key has one
+a refusal is 1000 "Bye"), ``token_office`` and ``account_office`` (REST: ``return_code`` 2 for errors of the input,
+which value is checked first), ``account_pages`` (what kt00018 says of a holding). Here: one app key has one
 session, and a second LOGIN of the same session sends nobody away.
 """
 
@@ -13,6 +14,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal
 
+from .account_book import Book
+from .account_office import PATH as ACCOUNT_PATH
+from .account_office import AccountOffice
+from .account_pages import PAGE_SIZE
 from .errors import MissingExtra
 from .simulator_frames import raw_frame, system_frame, with_own_account
 from .simulator_session import Session
@@ -43,7 +48,8 @@ class Simulator:
     app_keys
         App key -> secret key pairs that get a token. ``None``: any pair does.
     accounts
-        ``"same"``: pushes are sent byte for byte. ``"each"``: field 9201 is another account for every app key.
+        ``"same"``: pushes are sent byte for byte. ``"each"``: field 9201 is another account for every app key, and so
+        is the account number that queries tell.
     wait_for
         How many sessions must have registered for 04 until :attr:`enough` is set.
     ping_interval, heartbeat_timeout, login_timeout
@@ -51,10 +57,18 @@ class Simulator:
     max_queued
         Frames that may wait for one client; one more and it is closed (1008).
     refuse
-        An error code (8005, 8010, 8030, 8050, ...) by which every LOGIN and token request is refused.
+        An error code (8005, 8010, 8030, 8050, ...) by which every LOGIN and request is refused.
     token_lifetime, token_rate, too_many
         Seconds that a token lives; requests a second that the token endpoints take (``None``: any number); the HTTP
         status (429, or 200 with ``return_code`` 5) of one too many.
+    query_rate, page_size
+        Requests a second that the account queries take for each app key and api-id (``None``: any number; mock trading
+        takes 1); rows on a page of kt00018.
+
+    Attributes
+    ----------
+    book
+        What the account holds: :class:`kiwoom_nb.account_book.Book`. Only its first account is asked about.
 
     Raises
     ------
@@ -78,10 +92,14 @@ class Simulator:
         token_lifetime: float = 86_400.0,
         token_rate: int | None = None,
         too_many: Literal[429, 200] = 429,
+        query_rate: int | None = None,
+        page_size: int = PAGE_SIZE,
     ) -> None:
         _require("handshake", handshake, ("measured", "documented"))
         _require("accounts", accounts, ("same", "each"))
         _require("too_many", too_many, (429, 200))
+        if page_size < 1:
+            raise ValueError(f"page_size={page_size!r} is below 1: a page has rows.")
         self.handshake = handshake
         self.ping_interval = ping_interval
         self.heartbeat_timeout = 3 * ping_interval if heartbeat_timeout is None else heartbeat_timeout
@@ -93,6 +111,9 @@ class Simulator:
         self._accounts = accounts
         self._wait_for = wait_for
         self._office = TokenOffice(tokens, app_keys, token_lifetime, token_rate, too_many)
+        self._account_office = AccountOffice(
+            self._office, accounts=accounts, page_size=page_size, rate=query_rate, too_many=too_many
+        )
         self._open: set[Session] = set()
         self._by_key: dict[str, Session] = {}
         self._listeners: dict[Session, None] = {}  # a set that keeps its order
@@ -112,6 +133,7 @@ class Simulator:
                 WebSocketRoute(PATH, self._serve_session),
                 Route("/oauth2/token", self._office.serve_token, methods=["POST"]),
                 Route("/oauth2/revoke", self._office.serve_revoke, methods=["POST"]),
+                Route(ACCOUNT_PATH, self._account_office.serve, methods=["POST"]),
             ]
         )
         return app
@@ -125,11 +147,24 @@ class Simulator:
         """How many sessions are logged in."""
         return len(self._by_key)
 
+    @property
+    def book(self) -> Book:
+        """What the account holds."""
+        return self._account_office.book
+
+    @book.setter
+    def book(self, book: Book) -> None:
+        self._account_office.book = book
+
     # What a lesson or a test does to its clients
 
-    def push(self, raw: bytes) -> None:
-        """Send one REAL frame now, byte for byte, to every session registered for 04."""
+    def push(self, raw: bytes, *, at: int | None = None) -> None:
+        """Send one REAL frame now, byte for byte, to every session registered for 04.
+
+        The account holds what it says from now on; ``at`` is its time in the recording that is played, if it is of one.
+        """
         self.sent += 1
+        self.book.take(raw, at)
         whole = raw_frame(raw)  # made once: a thousand clients share it
         for session in list(self._listeners):
             session.put(whole if self._accounts == "same" else raw_frame(with_own_account(raw, session.app_key)))
@@ -166,7 +201,7 @@ class Simulator:
         self._office.expire(token)
 
     def refuse(self, code: str | None) -> None:
-        """Refuse every LOGIN and token request with this error code from now on; ``None`` ends that."""
+        """Refuse every LOGIN and request with this error code from now on; ``None`` ends that."""
         _require("refuse", code, (None, *REST_ERRORS))
         self._office.refused_with = code
 

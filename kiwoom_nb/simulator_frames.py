@@ -74,12 +74,17 @@ def raw_frame(raw: bytes) -> Message:
 
 def with_own_account(raw: bytes, app_key: str | None) -> bytes:
     """Replace each account in a frame by one of this app key's own; different accounts stay different."""
+    return _ACCOUNT.sub(lambda match: match[1] + _own(match[2], app_key), raw)
 
-    def own(match: re.Match[bytes]) -> bytes:
-        digest = hashlib.blake2b(f"{app_key}\0".encode() + match[2], digest_size=6).digest()
-        return match[1] + b"%010d" % (int.from_bytes(digest) % 10**10)
 
-    return _ACCOUNT.sub(own, raw)
+def own_account(account: str, app_key: str | None) -> str:
+    """Return what :func:`with_own_account` puts in the place of ``account``."""
+    return _own(account.encode(), app_key).decode()
+
+
+def _own(account: bytes, app_key: str | None) -> bytes:
+    digest = hashlib.blake2b(f"{app_key}\0".encode() + account, digest_size=6).digest()
+    return b"%010d" % (int.from_bytes(digest) % 10**10)
 
 
 def _text_frame(**fields: Any) -> Message:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from .labels import WORDS, ago, say
 
 _DOTS = {"live": "●", "reconnecting": "◐", "connecting": "◌", "replaying": "▶", "paused": "‖"}
 _ENDED_DOT = "■"
+READ: Final = "read"
+"""What :attr:`Status.holdings` is once they were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class Status:
         Whether :meth:`pause` holds the frame still.
     stalled_for
         Seconds for which the notebook's loop stood still at the longest, 0 if it never did for long.
+    holdings
+        ``"read"`` once what the account held is known, or why it is not (yet, or any more: it is asked again after each
+        drop); None as long as nobody asked or the answer is not there.
     total, speed
         Of a replay: how many rows the recording has, and how much faster than its clock it plays.
     """
@@ -64,6 +70,7 @@ class Status:
     journal_error: str | None = None
     paused: bool = False
     stalled_for: float = 0.0
+    holdings: str | None = None
     total: int | None = None
     speed: float | None = None
 
@@ -85,6 +92,7 @@ class Status:
             *self._last_event(),
             *self._waiting(),
             *self._told(),
+            *self._holdings(),
             self._recording(),
         ]
 
@@ -101,6 +109,10 @@ class Status:
     def _told(self) -> list[str]:
         gaps = [say("gaps", count=self.gaps)] if self.gaps else []
         return gaps + ([say("rejected", count=self.rejected)] if self.rejected else [])
+
+    def _holdings(self) -> list[str]:
+        """Say that what was held before is not known, where it was asked for and is not to be had."""
+        return [] if self.holdings in {None, READ} else [say("only_filled", reason=self.holdings)]
 
     def _state(self) -> str:
         words = say(self.state)

@@ -13,20 +13,18 @@ import contextvars
 import dataclasses
 import threading
 import time
-import traceback
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from . import journal
-from .errors import KickedOut, KiwoomError
+from .asking import ReadHoldings
+from .errors import KickedOut
 from .frame import LiveFrame
+from .intake import Intake
 from .labels import say
+from .latest import LatestRows
 from .line import STOPPED
-from .protocol import Message, Unparsed
 from .recording import KST, Recorder
 from .session import Session, Tokens, Transport
 from .status import Status
@@ -43,82 +41,6 @@ _SHOWN_WITHIN: Final = 1.0
 def microseconds_now() -> int:
     """Return the clock of this machine in microseconds since the epoch (UTC)."""
     return time.time_ns() // 1000
-
-
-class Intake:
-    """The sinks of a session, on its loop: the journal first, then the queue of what the frame's side decodes."""
-
-    def __init__(self, table: BalanceTable, recorder: Recorder | None, ring: Callable[[], None]) -> None:
-        self.arrived: deque[Callable[[], object]] = deque()
-        self.state = "connecting"
-        self.attempt = 0
-        self.reason = ""
-        self.error: BaseException | None = None
-        self.stalled_for = 0.0
-        self.ended = False
-        self._table = table
-        self._recorder = recorder
-        self._ring = ring
-        self._heard_at = 0
-
-    def frame(self, received_at: int, raw: bytes, message: Message | Unparsed) -> None:
-        """Record a received frame, then queue it."""
-        if self.ended:
-            return
-        if self._recorder is not None:
-            self._recorder.frame(received_at, raw, is_json=isinstance(message, Message) and raw.startswith(b"{"))
-        self._heard_at = received_at
-        self.arrived.append(partial(self._table.receive, message, received_at))
-        self._ring()
-
-    def connected(self, at: int) -> None:
-        """Record that balance events are pushed from now on."""
-        self._note(at, journal.CONNECTED)
-        self.state = "live"
-        self.reason = ""
-        self._heard_at = at
-        self.arrived.append(partial(self._table.line.connected, at))
-        self._ring()
-
-    def disconnected(self, at: int, since: int, reason: str) -> None:
-        """Record that the line is down."""
-        if self.ended:
-            return
-        self._note(at, journal.DISCONNECTED, since=since, reason=reason)
-        self.state = "reconnecting"
-        self.reason = reason
-        self.arrived.append(partial(self._table.line.disconnected, since, reason))
-        self._ring()
-
-    def connecting(self, attempt: int, reason: str) -> None:
-        """Keep which attempt this is, and why the last one ended."""
-        self.attempt = attempt
-        self.reason = reason
-        self._ring()
-
-    def stalled(self, seconds: float) -> None:
-        """Keep for how long the loop stood still."""
-        self.stalled_for = max(self.stalled_for, seconds)
-
-    def end(self, at: int, state: str, error: BaseException | None) -> None:
-        """Record the end; whatever comes after it is not ours any more."""
-        if self.ended:
-            return
-        try:
-            if self.state == "live":
-                self.disconnected(at, self._heard_at, state)
-            self._note(at, journal.STOPPED, reason=state)
-        finally:  # whatever happens to the journal, nobody may go on waiting for a stream that has ended
-            self.state = state
-            self.error = None if error is None else _without_frames(error)
-            self.ended = True
-            self._ring()
-            if self._recorder is not None:
-                self._recorder.close()
-
-    def _note(self, at: int, event: str, **details: str | int) -> None:
-        if self._recorder is not None:
-            self._recorder.event(at, event, **details)
 
 
 class Stream:
@@ -140,6 +62,8 @@ class Stream:
         Run the session on a thread of its own (always so without a loop).
     block
         Runs a coroutine to its end inside the running ``loop``, for :meth:`wait` in a cell.
+    read_holdings
+        Asks what the account holds, after each REG; None: nobody asks.
 
     Raises
     ------
@@ -159,6 +83,7 @@ class Stream:
         loop: asyncio.AbstractEventLoop | None = None,
         background: bool = False,
         block: Block | None = None,
+        read_holdings: ReadHoldings | None = None,
         now: Callable[[], int] = microseconds_now,
     ) -> None:
         self._now = now
@@ -169,7 +94,7 @@ class Stream:
         self._recorder = None if folder is None else Recorder(folder, server=server, owner=owner, at=now())
         self._load_the_day()
         self._intake = Intake(self._table, self._recorder, self._ring)
-        self._session = Session(connect, tokens, self._intake, now=now, server=server)
+        self._session = Session(connect, tokens, self._intake, now=now, server=server, read_holdings=read_holdings)
         self._about = Status(server=server, background=background or loop is None)
         self._decoding = threading.RLock()  # callbacks of widgets may come on another thread than cells do
         self._waits = Waits(lambda: len(self.frame), self._settle)
@@ -259,7 +184,9 @@ class Stream:
 
     def _show_here(self) -> None:
         with self._decoding:
-            self.frame._show(self._table.frame())  # noqa: SLF001 - the frame's door for its source
+            view = self._table.frame()
+            self.frame._show(view)  # noqa: SLF001 - the frame's door for its source
+            self._table.latest(len(view))  # a little at a time, so that asking for it costs the same at any length
             self._table.reserve()
 
     def _show_at_home(self) -> None:
@@ -306,7 +233,13 @@ class Stream:
             journal_error=None if self._recorder is None else self._recorder.error,
             paused=self._paused,
             stalled_for=intake.stalled_for,
+            holdings=intake.held,
         )
+
+    def latest_rows(self) -> LatestRows:
+        """Return the latest row of each position among those shown, at a cost that does not depend on their number."""
+        with self._decoding:
+            return self._table.latest_rows(len(self.frame))
 
     def state_line(self) -> str:
         """Return the status as a sentence, and when that was true: saved outputs are read later."""
@@ -404,20 +337,6 @@ class _ThreadHost:
             self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(_ENDS_WITHIN)
         end()  # if it hangs in a library, the journal is closed all the same
-
-
-def _without_frames(error: BaseException) -> BaseException:
-    """Return ``error`` without the frames it came through: their variables hold the token, and some tools show them.
-
-    Of a bug the lines are kept as a note, for the report.
-    """
-    if not isinstance(error, KiwoomError):
-        error.add_note("".join(traceback.format_tb(error.__traceback__)))
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-    return error
 
 
 def _moment(at: int) -> datetime:

@@ -23,7 +23,7 @@ import pandas as pd
 from .columns import Column, ColumnReader
 from .decode import LONGEST_TEXT, Decoder, Reject
 from .holdings import AGGREGATE, CASH, Holding, Holdings, read_pages
-from .latest import KEY, Latest
+from .latest import KEY, LATEST_COLUMNS, Latest, LatestRows, Rows
 from .line import Gap, Line
 from .privacy import mask_accounts, mask_text
 from .protocol import Message, Unparsed
@@ -98,6 +98,7 @@ class BalanceTable:
         self._decoder = Decoder()
         self._holdings: list[Holdings] = []
         self._latest = Latest()
+        self._queried = Latest()  # of its own: of all rows, while the other one is of those that are shown
         self._codes = {name: _Codes(FIXED_CATEGORIES.get(name, ())) for name in _CATEGORIES}
         self._whole: list[Whole] = []  # the newest one, if there is one
         self._allocate(max(capacity, 1))
@@ -156,7 +157,8 @@ class BalanceTable:
             return None
         known = {} if before is None else {_position(held): _state(held) for held in before.holdings}
         newer = set()
-        for (account, *_), row in self.latest(self._rows).items():
+        self._queried.advance(self._rows, self._read_keys)
+        for (account, *_), row in self._queried.items():
             if now.account is not None and account != self._codes["account"][now.account]:
                 continue
             position, state = self._state_at(row)
@@ -187,6 +189,24 @@ class BalanceTable:
         """Return which row is the latest of each position among the first ``rows``, at least as many as ever before."""
         self._latest.advance(rows, self._read_keys)
         return self._latest
+
+    def latest_rows(self, rows: int) -> LatestRows:
+        """Return the latest row of each position among the first ``rows``, as :meth:`latest` has them."""
+        latest = self.latest(rows)
+        places = latest.rows()
+        columns = {name: self._values(name, places) for name in LATEST_COLUMNS}
+        return LatestRows(columns, places, latest.firsts(), latest.counts())
+
+    def _values(self, name: str, places: Rows) -> list[Any]:
+        """Return the values of some rows, None where blank."""
+        if name in self._codes:
+            labels = [*self._labels(name), None]
+            return [labels[code] for code in self._code_buffers[name][places].tolist()]
+        values: list[Any] = self._numbers[name][places].tolist()
+        mask = self._masks.get(name)
+        if mask is not None:
+            return [None if blank else value for value, blank in zip(values, mask[places].tolist(), strict=True)]
+        return [None if value == _NAT else value for value in values]
 
     def _read_keys(self, start: int, stop: int) -> list[list[int]]:
         buffers = {**self._code_buffers, **self._numbers}
@@ -399,6 +419,17 @@ def rejected_frame(attrs: str) -> pd.DataFrame:
     frame = pd.DataFrame(read_told(attrs).rejected, columns=list(Reject._fields))
     texts = {name: frame[name].astype("str") for name in ("fid", "text", "reason")}
     return frame.assign(received_at=_moments(frame[RECEIVED_AT]), row=frame["row"].astype("Int64"), **texts)
+
+
+def holdings_frame(attrs: str) -> pd.DataFrame:
+    """Return the account queries in ``attrs``, a row for each position: asked_at (KST), account, what is held."""
+    names = ("symbol", "name", "credit_type", "account")
+    rows = [(query.at, query.account, *held) for query in read_told(attrs).holdings for held in query.holdings]
+    frame = pd.DataFrame(rows, columns=["asked_at", "account", *Holding._fields], dtype="object")
+    dates = pd.to_datetime(frame["loan_date"].astype("Int64"), unit="ms").astype("datetime64[ms]")
+    numbers = {name: frame[name].astype("Int64") for name in Holding._fields[4:]}
+    texts = {name: frame[name].astype("str") for name in names}
+    return frame.assign(asked_at=_moments(frame["asked_at"]), loan_date=dates, **texts, **numbers)
 
 
 def _position(held: Holding) -> _Position:

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 # The code, its return_code and its text.
 REST_ERRORS = {
+    "1501": (2, "API ID가 Null이거나 값이 없습니다"),
+    "1504": (2, "해당 URI에서는 지원하는 API ID가 아닙니다"),
+    "1511": (2, "필수 입력 값에 값이 존재하지 않습니다"),
+    "1513": (2, "Http Header에 authorization 필드가 설정되어 있어야 합니다"),
+    "1514": (2, "입력으로 들어온 Http Header의 authorization 필드 형식이 맞지 않습니다"),
+    "1516": (2, "Http Header의 authorization 필드 내 Token이 정의되어 있지 않습니다"),
     "1517": (2, "입력 값 형식이 올바르지 않습니다"),
     "1700": (5, "허용된 요청 개수를 초과하였습니다"),
     "8001": (3, "App Key와 Secret Key 검증에 실패했습니다"),
@@ -84,9 +90,8 @@ class TokenOffice:
         self._lifetime = lifetime
         self._owners = {token: (token, float("inf")) for token in given}
         self._issued: dict[str, str] = {}
-        self._rate = rate
+        self._rate = Rate(rate)
         self._too_many = too_many
-        self._times: deque[float] = deque(maxlen=rate)
 
     def issue(self, app_key: str) -> tuple[str, float]:
         """Return (token, expiry): while one is valid the same again, as Kiwoom does."""
@@ -116,15 +121,15 @@ class TokenOffice:
     async def _respond(self, request: Request, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
         from starlette.responses import JSONResponse
 
-        if self._is_hasty():
-            return JSONResponse(_error("1700"), self._too_many)
-        body = await _body_of(request)
-        return JSONResponse(_error(self.refused_with) if self.refused_with else answer(body))
+        if self._rate.is_exceeded():
+            return JSONResponse(error_of("1700"), self._too_many)
+        body = await body_of(request)
+        return JSONResponse(error_of(self.refused_with) if self.refused_with else answer(body))
 
     def _token(self, body: dict[str, Any]) -> dict[str, Any]:
         code = _grant_refusal(body) or self._key_refusal(body)
         if code:
-            return _error(code)
+            return error_of(code)
         token, expiry = self.issue(body["appkey"])
         expires_dt = datetime.fromtimestamp(expiry, _KST).strftime("%Y%m%d%H%M%S")
         return {"expires_dt": expires_dt, "token_type": "bearer", "token": token} | _OK
@@ -132,7 +137,7 @@ class TokenOffice:
     def _revoke(self, body: dict[str, Any]) -> dict[str, Any]:
         code = self._key_refusal(body) or self._revoke_refusal(body)
         if code:
-            return _error(code)
+            return error_of(code)
         self.expire(body["token"])
         return dict(_OK)
 
@@ -152,14 +157,23 @@ class TokenOffice:
         app_key, expiry = self._owners.get(token, (None, 0.0))
         return app_key if time.time() < expiry else None
 
-    def _is_hasty(self) -> bool:
+
+class Rate:
+    """A limit on requests a second; ``None`` is none."""
+
+    def __init__(self, rate: int | None) -> None:
+        self._rate = rate
+        self._times: deque[float] = deque(maxlen=rate)
+
+    def is_exceeded(self) -> bool:
+        """Count one request, and tell whether it is one too many; such a one does not count."""
         if self._rate is None:
             return False
         now = time.monotonic()
-        hasty = len(self._times) == self._rate and now - self._times[0] < 1
-        if not hasty:
+        exceeded = len(self._times) == self._rate and now - self._times[0] < 1
+        if not exceeded:
             self._times.append(now)
-        return hasty
+        return exceeded
 
 
 def _grant_refusal(body: dict[str, Any]) -> str:
@@ -174,12 +188,13 @@ def _is_filled(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value != ""
 
 
-def _error(code: str) -> dict[str, Any]:
+def error_of(code: str) -> dict[str, Any]:
+    """Return the answer that refuses with ``code``, one of :data:`REST_ERRORS`."""
     return_code, text = REST_ERRORS[code]
     return {"return_code": return_code, "return_msg": f"{_KINDS[return_code]}[{code}:{text}]"}
 
 
-async def _body_of(request: Request) -> dict[str, Any]:
+async def body_of(request: Request) -> dict[str, Any]:
     """Return the JSON object of a request body; anything else is an empty one."""
     body = b""
     async for chunk in request.stream():

@@ -57,9 +57,13 @@ def test_a_quotient_is_off_by_half_at_most(numerator, denominator):
     assert abs(2 * (divide(numerator, denominator) * denominator - numerator)) <= denominator
 
 
-def test_fee_and_tax_are_cut_to_won():
-    """0.015 % on each side, 0.20 % on sales, none on an ETF."""
-    assert fee_of(99_999) == 14
+def test_the_fee_is_cut_to_ten_won():
+    """0.015 % on each side; the two fees of the official example of kt00018."""
+    assert [fee_of(amount) for amount in (373_500, 177_000, 66_666, 66_667, 99_999)] == [50, 20, 0, 10, 10]
+
+
+def test_tax_is_cut_to_won():
+    """0.20 % on sales, none on an ETF."""
     assert tax_of(99_999, etf=False) == 199
     assert tax_of(99_999, etf=True) == 0
 

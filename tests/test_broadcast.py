@@ -1,15 +1,21 @@
+import asyncio
 import json
 import threading
 import time
 
 import pytest
 import simulator_client
+from holding_pages import page, row
+from msgspec import Raw
 from simulator_client import FAST, START, frame, join, read, recording, serving
 from websockets.sync.client import connect
 
-from kiwoom_nb.broadcast import play
+from kiwoom_nb.account_pages import holding_of
+from kiwoom_nb.broadcast import Broadcast, Journals, play
 from kiwoom_nb.classroom import serve
+from kiwoom_nb.journal import Entry
 from kiwoom_nb.simulator import Simulator
+from kiwoom_nb.trading_day import simulate
 
 all_closed = simulator_client.all_closed
 no_traceback = simulator_client.no_traceback
@@ -152,3 +158,34 @@ async def test_play_is_for_any_loop():
     app = Simulator(wait_for=0)
     await play(app, recording(3), speed=FAST)
     assert app.sent == 3
+
+
+def test_a_recording_that_starts_over_starts_over_with_what_was_held():
+    """What the last round bought is not held before the first event of the next."""
+    day = simulate(3, events=60)
+    simulator = Simulator(wait_for=0)
+    broadcast = Broadcast(simulator, day, speed=FAST, loop=True, stall_timeout=5)
+    frames = len(list(day.frames()))
+
+    async def play_twice():
+        playing = asyncio.create_task(broadcast.play())
+        while simulator.sent <= frames:  # noqa: ASYNC110 - nothing tells of a frame
+            await asyncio.sleep(0)
+        at = next(at for number, (at, _) in enumerate(day.frames()) if number == simulator.sent - frames - 1)
+        held = simulator.book.holdings()
+        playing.cancel()
+        return at, held
+
+    at, held = asyncio.run(play_twice())
+    assert held == [holding_of(event) for event in day.holdings(at)]
+
+
+def test_lines_of_a_journal_that_cannot_be_read_are_passed_over():
+    """A recording is played all the same; what is known of its account is what else it tells."""
+    entries = [
+        Entry(5, "holdings", asked_at=3, account="5555555555", pages=[Raw(page(row()))]),
+        Entry(2, "holdings", asked_at=1, pages=[Raw(b"{}")]),
+    ]
+    journals = Journals([(10, frame(1))], entries)
+    assert [(told.at, told.account, len(told.holdings)) for told in journals.told] == [(3, "5555555555", 1)]
+    assert list(journals.frames()) == [(10, frame(1))]

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import simulator_client
+from lines import until
 from simulator_client import FAST, REG, closing, frame, join, read, recording, serving
 from websockets.sync.client import connect
 
@@ -14,6 +15,7 @@ import kiwoom_nb as kn
 from kiwoom_nb.classroom import serve
 from kiwoom_nb.errors import ConnectionFailed, SourceError
 from kiwoom_nb.simulator_frames import SYSTEM
+from kiwoom_nb.told import told_by
 
 all_closed = simulator_client.all_closed
 no_traceback = simulator_client.no_traceback
@@ -162,3 +164,15 @@ def test_a_recording_that_is_not_there_is_a_sentence():
     """Before a port is taken."""
     with pytest.raises(SourceError, match="does not exist"):
         serve("nothing.jsonl")
+
+
+def test_a_recording_tells_what_was_held_when_it_is_served():
+    """By its name, and a stream of ours reads it: in this class everybody knows the opening holdings."""
+    with serving("sample:calm", speed=FAST) as server:
+        df = kn.stream_balances(url=server.url, token=server.token, record=False)
+        until(lambda: df.kn.status.holdings == "read" and df.kn.status.events == 60)
+        df.kn.sync()
+        (held,) = told_by(df).holdings
+        (recorded,) = told_by(kn.load("sample:calm")).holdings
+        assert {holding.symbol for holding in held.holdings} >= {holding.symbol for holding in recorded.holdings}
+        df.kn.stop()

@@ -115,7 +115,29 @@ def test_an_event_comes_back_with_its_details():
 
 def test_an_event_of_a_later_version_is_read():
     """Unknown events and details are no damage."""
-    assert read(journal.event_line(NOON, event="holdings", rows=[{"a": 1}])).event == "holdings"
+    assert read(journal.event_line(NOON, event="of_a_later_version", rows=[{"a": 1}])).event == "of_a_later_version"
+
+
+PAGES = [b'{"acnt_evlt_remn_indv_tot":[],"stk_nm":"\xec\x82\xbc"}', b' {"a": "\\n" , "frame":{}} '.strip()]
+
+
+@pytest.mark.parametrize("account", ["1111111111", None])
+def test_holdings_come_back_as_they_were_answered(account):
+    """The pages byte for byte, when it was asked, and whose they are where that is known."""
+    line = journal.holdings_line(NOON, NOON - 5, account, PAGES)
+    entry = read(line)
+    assert (entry.event, entry.received_at, entry.asked_at, entry.account) == ("holdings", NOON, NOON - 5, account)
+    assert [bytes(page) for page in entry.pages] == PAGES
+    assert ("account" in json.loads(line)) is (account is not None)
+    assert all(map(journal.is_object, PAGES))
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b"null", b' {"a":1}', b'{"a":\n1}', b'{"a":1}\n', b'{"a":NaN}', b'{"a":1', b'{"a":"\xff"}']
+)
+def test_what_is_no_object_on_one_line_cannot_stand_among_holdings(raw):
+    """It would tear the line, or trip other readers."""
+    assert not journal.is_object(raw)
 
 
 def test_a_header_comes_back():

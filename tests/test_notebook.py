@@ -15,7 +15,7 @@ from keyring.backends import null
 from lines import until
 
 import kiwoom_nb as kn
-from kiwoom_nb import notebook, session
+from kiwoom_nb import account_query, notebook, session
 from kiwoom_nb.classroom import serve
 from kiwoom_nb.errors import (
     AuthenticationError,
@@ -25,6 +25,7 @@ from kiwoom_nb.errors import (
     KickedOut,
     NotLive,
 )
+from kiwoom_nb.told import told_by
 
 TOKEN = "t0ken-Zq7"
 NOWHERE = "ws://127.0.0.1:1/api/dostk/websocket"
@@ -441,3 +442,103 @@ def test_the_first_wait_does_not_end_the_loop_it_is_called_in():
     """The loop's own step has counted what is ready before nest-asyncio2 came; the nested run must leave it as many."""
     done = subprocess.run([sys.executable, "-c", FIRST_WAIT], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.split("\n")[:2] == ["waited True", "goes on"], done.stderr
+
+
+# What the account holds
+
+
+def held(df):
+    df.kn.sync()
+    return [[holding.quantity for holding in one.holdings] for one in told_by(df).holdings]
+
+
+def test_what_the_account_holds_is_read_once_the_line_is_up(server):
+    """From the same host and port that the stream is from; the account of the answer is masked."""
+    server.push(event(f930="5", f932="500000"))
+    df = stream(server)
+    until(lambda: df.kn.status.holdings == "read")
+    assert held(df) == [[5]]
+    assert told_by(df).holdings[0].account == "xxxxxx1111"
+    assert len(df) == 0
+
+
+def test_what_was_missed_while_the_line_was_down_is_counted(server):
+    """A position that filled in the gap differs from what was known."""
+    server.push(event(f930="5", f932="500000"))
+    df = stream(server)
+    until(lambda: df.kn.status.holdings == "read")
+    token = server.token
+    server.refuse("8010")
+    server.drop()
+    until(lambda: df.kn.status.state in {"reconnecting", "failed"})
+    server.push(event(f930="6", f932="600000"))
+    server.refuse(None)
+    df = stream(server, token=token)
+    until(lambda: len(held(df)) == 2)
+    assert held(df) == [[5], [6]]
+    assert df.kn.gaps["missed"].tolist() == [1]
+
+
+def test_nobody_is_asked_where_that_was_not_wanted(server, monkeypatch):
+    """holdings=False."""
+    monkeypatch.setattr(notebook, "read_holdings", lambda *_, **__: pytest.fail("asked"))
+    df = stream(server, holdings=False)
+    push(server, 0, 1)
+    assert df.kn.wait(1)
+    assert df.kn.status.holdings is None
+
+
+def test_a_server_without_such_a_query_streams_all_the_same(server, monkeypatch):
+    """The state line says what that means."""
+    monkeypatch.setattr(account_query, "PATH", "/nowhere")
+    df = stream(server)
+    until(lambda: df.kn.status.holdings)
+    assert "only what fills in this session" in str(df.kn.status)
+    push(server, 0, 1)
+    assert df.kn.wait(1)
+
+
+def test_neither_stop_nor_the_end_of_the_process_waits_for_a_query(server, tmp_path):
+    """A server that takes the request and never answers."""
+    script = f"""
+import socket, threading, time, kiwoom_nb as kn
+from kiwoom_nb import account_query, notebook, request
+deaf = socket.create_server(("127.0.0.1", 0))
+request._TIMEOUT = 60.0
+notebook._rest_url = lambda url: f"http://127.0.0.1:{{deaf.getsockname()[1]}}"
+df = kn.stream_balances(url={server.url!r}, token={server.token!r}, record=False)
+connection, _ = deaf.accept()
+begun = time.monotonic()
+df.kn.stop()
+print(df.kn.status.state, time.monotonic() - begun < 2)
+"""
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    assert (done.stdout, done.stderr) == ("stopped True\n", "")
+    assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize(
+    ("url", "rest_url"),
+    [
+        ("ws://127.0.0.1:8765/api/dostk/websocket", "http://127.0.0.1:8765"),
+        ("wss://class.example:9443/x?y", "https://class.example:9443"),
+        ("wss://mockapi.kiwoom.com:10000/api/dostk/websocket", "https://mockapi.kiwoom.com"),
+        ("WSS://api.kiwoom.com:10000/api/dostk/websocket", "https://api.kiwoom.com"),
+    ],
+)
+def test_requests_go_where_the_stream_goes(url, rest_url):
+    """Kiwoom itself takes them on another port."""
+    assert notebook._rest_url(url) == rest_url
+
+
+def test_a_replayed_day_has_its_opening_holdings_and_gaps():
+    """As if its journal had been recorded."""
+    day = kn.simulate(3, plant="gap", events=100)
+    df = kn.replay(day, speed=float("inf"))
+    assert df.kn.wait(df.kn.status.total)
+    assert [len(one.holdings) for one in told_by(df).holdings] == [
+        len(day.holdings(at)) for at in (None, day.gaps[0][1])
+    ]
+    missed = day.truth.fills[day.truth.fills["missed"]]
+    assert df.kn.gaps["missed"].tolist() == [len(missed.groupby(["symbol", "credit_type", "loan_date"], dropna=False))]

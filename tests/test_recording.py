@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from frames import OFFICIAL, dump, event
+from holding_pages import page, row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ from kiwoom_nb.table import gaps_frame, rejected_frame
 from kiwoom_nb.told import ATTRS_KEY
 
 SECOND = 1_000_000
+PAGE = page(row())
 NOON = int(datetime(2026, 11, 20, 12, tzinfo=KST).timestamp()) * SECOND
 MIDNIGHT = int(datetime(2026, 11, 21, tzinfo=KST).timestamp()) * SECOND
 
@@ -129,7 +131,7 @@ def test_at_midnight_the_next_file_goes_on_without_a_gap(tmp_path, recorder):
     """The line is up: the new day's file says so, the old one is released, and both together have no gap."""
     first = recorder.path
     recorder.event(NOON, journal.CONNECTED)
-    recorder.event(NOON, "holdings", rows=[1])
+    recorder.event(NOON, "of_a_later_version", rows=[1])
     recorder.frame(MIDNIGHT - 1, event(f930="1"))
     recorder.frame(MIDNIGHT, event(f930="2"))
     assert recorder.path.name == "2026-11-21-demo-5f0c9a8b7c6d.jsonl"
@@ -180,6 +182,16 @@ def test_what_is_not_a_journal_of_this_version_is_left_alone(tmp_path, first):
 
 
 # --- torn ends --------------------------------------------------------------------------------------------------
+
+
+def test_holdings_stand_in_the_file_when_the_call_returns(recorder):
+    """The pages as they came, in the file of the day on which the answer arrived."""
+    recorder.holdings(NOON, NOON - 5, "1111111111", [PAGE, PAGE])
+    (line,) = lines_of(recorder.path)[1:]
+    assert line.encode().count(PAGE) == 2
+    recorder.holdings(MIDNIGHT, MIDNIGHT - 5, None, [PAGE])
+    assert "holdings" in events_of(recorder.path)
+    assert "11-21" in recorder.path.name
 
 
 def test_a_torn_end_is_told_repaired_and_costs_nothing_else(tmp_path, monkeypatch):

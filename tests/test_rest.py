@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwoom_nb import rest
+from kiwoom_nb import request, rest
 from kiwoom_nb.credentials import Credentials
 from kiwoom_nb.errors import AuthenticationError, ConnectionFailed, InsecureURL, IPNotRegistered, RequestRefused
 from kiwoom_nb.rest import KST, Token, TokenSource
@@ -94,7 +94,7 @@ def home(tmp_path, monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(rest, "_WAITS", (0, 0))
+    monkeypatch.setattr(request, "_WAITS", (0, 0))
     return tmp_path / "home"
 
 
@@ -163,16 +163,9 @@ def test_the_mode_chooses_the_server(mode, host, monkeypatch):
         asked.append(str(request.url))
         return httpx.Response(200, json=issued())
 
-    monkeypatch.setattr(rest, "_client", lambda url: httpx.Client(transport=httpx.MockTransport(answer)))
+    monkeypatch.setattr(request, "_client", lambda url: httpx.Client(transport=httpx.MockTransport(answer)))
     rest.issue(Credentials(KEY, SECRET, mode))
     assert asked == [f"https://{host}/oauth2/token"]
-
-
-def test_a_later_query_carries_the_token_in_its_header(kiwoom):
-    """The account query will go the same way, as ``authorization: Bearer``."""
-    server = rest._server(KEYS, kiwoom.url, allow_plaintext=False)
-    rest._post(server, "/x", "au10001", rest._Hidden(), Token("t1", NOW))
-    assert kiwoom.asked[0][1]["authorization"] == "Bearer t1"
 
 
 def test_the_end_of_a_token_is_in_korean_time(kiwoom):
@@ -248,7 +241,7 @@ def test_no_server_is_no_connection():
 
 def test_a_silent_server_is_given_up(kiwoom, monkeypatch):
     """After ten seconds; here they are shorter."""
-    monkeypatch.setattr(rest, "_TIMEOUT", 0.05)
+    monkeypatch.setattr(request, "_TIMEOUT", 0.05)
     kiwoom.open.clear()
     with pytest.raises(ConnectionFailed, match="no answer within"):
         issue(kiwoom)
@@ -317,7 +310,7 @@ def test_a_proxy_sees_no_plain_request(kiwoom, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     assert issue(kiwoom)
-    with rest._client("https://api.kiwoom.com") as client:
+    with request._client("https://api.kiwoom.com") as client:
         assert client.trust_env
 
 
@@ -388,7 +381,7 @@ def test_no_error_shows_what_a_broken_answer_echoes(monkeypatch, caplog):
         raise httpx.RemoteProtocolError(f"illegal status line: {request.content!r}", request=request)
 
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(rest, "_client", lambda url: httpx.Client(transport=httpx.MockTransport(answer)))
+    monkeypatch.setattr(request, "_client", lambda url: httpx.Client(transport=httpx.MockTransport(answer)))
     with pytest.raises(ConnectionFailed, match="illegal status line") as caught:
         rest.issue(KEYS)
     assert not secrets_in(everything_told(caught.value) + caplog.text)

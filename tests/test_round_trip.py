@@ -3,6 +3,7 @@ import gzip
 import pandas as pd
 import pyarrow as pa
 from frames import balance_frames, hostile_frames
+from holding_pages import ACCOUNTS, page_lists
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -20,7 +21,8 @@ NOON = 1_763_600_400_123_456
 LINE = st.sampled_from(
     [(journal.CONNECTED, {}), (journal.DISCONNECTED, {"reason": "closed"}), (journal.STOPPED, {"reason": "stopped"})]
 )
-RECEIVED = st.lists(balance_frames(2) | hostile_frames() | LINE, max_size=10)
+HELD = st.tuples(ACCOUNTS, page_lists(), st.integers(0, 3000))
+RECEIVED = st.lists(balance_frames(2) | hostile_frames() | LINE | HELD, max_size=10)
 
 
 def live_and_journal(received, folder, *, mask_accounts):
@@ -33,6 +35,11 @@ def live_and_journal(received, folder, *, mask_accounts):
         if isinstance(what, bytes):
             recorder.frame(at, what)
             table.receive(parse(what), at)
+            continue
+        if len(what) == len(("account", "pages", "ago")):
+            account, pages, ago = what
+            recorder.holdings(at, at - ago, account, pages)
+            table.hold(at - ago, account, pages)
             continue
         name, details = what
         if name == journal.CONNECTED:
@@ -60,7 +67,10 @@ def check_equal(loaded, live):
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(RECEIVED, st.booleans())
 def test_live_journal_compressed_and_parquet_are_one_frame(tmp_path_factory, received, mask):
-    """What was live comes back from its journal, from compressed copies and from Parquet: cell for cell."""
+    """What was live comes back from its journal, from compressed copies and from Parquet: cell for cell.
+
+    So do the gaps, what could not be read, and what the account held whenever it was asked.
+    """
     folder = tmp_path_factory.mktemp("journal")
     live, path = live_and_journal(received, folder / "j", mask_accounts=mask)
     check_equal(load(path, mask_accounts=mask), live)

@@ -9,6 +9,8 @@ import pytest
 from kiwoom_nb import samples, shipped
 from kiwoom_nb.errors import SourceError
 from kiwoom_nb.storage import load
+from kiwoom_nb.told import told_by
+from kiwoom_nb.trading_day import simulate
 
 
 @pytest.mark.parametrize("name", sorted(samples.DAYS))
@@ -76,3 +78,46 @@ def test_the_truth_says_that_it_is_synthetic():
     """Whoever opens the file must not take it for a person's trades."""
     truth = json.loads((shipped.folder("sample_data") / "busy.truth.json").read_text("utf-8"))
     assert set(truth["accounts"]) == {"1111111111"}
+
+
+@pytest.mark.parametrize("name", sorted(samples.DAYS))
+def test_each_day_tells_what_was_held_before_its_first_event(name):
+    """For each account, lot by lot, as in its truth; nothing of it is a row."""
+    day = samples.DAYS[name]()
+    held = told_by(load(samples.path_of(f"sample:{name}"), mask_accounts=False)).holdings
+    opening = held[: len(day.accounts)]
+    assert [one.account for one in opening] == list(day.accounts)
+    assert {one.row for one in opening} == {0}
+    assert _states(opening) == _truth(day, None)
+
+
+def test_the_day_of_oddities_tells_what_was_held_after_its_gap():
+    """The fills that were missed in it are among that: they changed one position."""
+    day = samples.DAYS["oddities"]()
+    frame = load(samples.path_of("sample:oddities"), mask_accounts=False)
+    ((_, end),) = day.gaps
+    after = told_by(frame).holdings[len(day.accounts) :]
+    assert _states(after) == _truth(day, end)
+    missed = day.truth.fills[day.truth.fills["missed"]]
+    assert frame.kn.gaps["missed"].tolist() == [
+        len(missed.groupby(["account", "symbol", "credit_type", "loan_date"], dropna=False))
+    ]
+
+
+def test_a_day_without_an_event_has_a_journal_too():
+    """With what was held on it."""
+    day = simulate(events=0)
+    lines = samples.journal_of(day).splitlines()
+    assert [json.loads(line).get("event") for line in lines] == [None, "connected", "holdings", "stopped"]
+
+
+def _states(held):
+    return {
+        (one.account, holding.symbol, holding.credit_type, holding.quantity, holding.cost)
+        for one in held
+        for holding in one.holdings
+    }
+
+
+def _truth(day, at):
+    return {(one.account, one.symbol, one.credit_type, one.quantity, one.cost) for one in day.holdings(at)}

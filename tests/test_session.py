@@ -17,6 +17,7 @@ from kiwoom_nb.errors import (
     ProtocolError,
     RequestRefused,
 )
+from kiwoom_nb.holdings import Answer
 from kiwoom_nb.session import LONGEST_PAUSE, SHORTEST_PAUSE, Session
 
 START = 1_763_600_400_000_000
@@ -92,7 +93,12 @@ class World:
     """A server, a source of tokens, sinks and a session between them."""
 
     def __init__(
-        self, *scripts, tokens=("secret-token-1", "secret-token-2", "secret-token-3"), pings=True, jitter=lambda: 0.5
+        self,
+        *scripts,
+        tokens=("secret-token-1", "secret-token-2", "secret-token-3"),
+        pings=True,
+        jitter=lambda: 0.5,
+        read_holdings=None,
     ):
         self.loop = asyncio.get_running_loop()
         self.scripts = iter(scripts)
@@ -105,7 +111,9 @@ class World:
         self.told = []
         self.frames = []
         self.fail = {}
-        self.session = Session(self.connect, self, self, now=self.now, server="the server", jitter=jitter)
+        self.session = Session(
+            self.connect, self, self, now=self.now, server="the server", read_holdings=read_holdings, jitter=jitter
+        )
         self.task = asyncio.ensure_future(self.session.run())
 
     def now(self):
@@ -151,6 +159,12 @@ class World:
 
     def stalled(self, seconds):
         self.told.append(("stalled", seconds))
+
+    def holdings(self, at, asked_at, account, pages):
+        self.told.append(("holdings", (at - START) / 1e6, (asked_at - START) / 1e6, account, pages))
+
+    def no_holdings(self, reason):
+        self.told.append(("no_holdings", (self.now() - START) / 1e6, reason))
 
     # what a test asks
 
@@ -778,3 +792,128 @@ async def test_a_sink_that_raises_ends_the_session_with_its_error():
     assert done
     assert isinstance(world.task.exception(), TypeError)
     assert world.line.closed_at is not None
+
+
+# --- what the account holds ----------------------------------------------------------------------------------------
+
+
+class Desk:
+    """Answers what the account holds: the next of ``answers`` (the last for ever), each after ``takes`` seconds."""
+
+    def __init__(self, *answers, takes=0.0):
+        self.answers = list(answers)
+        self.takes = takes
+        self.asked = []
+
+    async def __call__(self, token):
+        self.asked.append((asyncio.get_running_loop().time(), token))
+        await asyncio.sleep(self.takes)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+HELD = Answer("1111111111", [b"{}", b"{}"])
+
+
+@virtual_time
+async def test_holdings_are_asked_for_after_reg_while_receiving_goes_on():
+    """It was asked before the first request went out; what is pushed and pinged meanwhile is taken and answered."""
+    desk = Desk(HELD, takes=12)
+    world = World({"REG": [3, REG_ACK]}, read_holdings=desk)
+    await until(10)
+    world.line.say(OFFICIAL)
+    await until(20.5)
+    assert desk.asked == [(3.0, "secret-token-1")]
+    assert world.told[1:] == [("connected", 3.0), ("holdings", 15.0, 3.0, "1111111111", [b"{}", b"{}"])]
+    assert world.line.trnms == ["LOGIN", "REG", "PING", "PING"]
+    assert OFFICIAL in [raw for _, raw, _ in world.frames]
+    await world.stop()
+
+
+@virtual_time
+async def test_holdings_are_asked_for_again_after_each_reconnect():
+    """What was missed while the line was down shows as a difference; the token may be another one by then."""
+    desk = Desk(HELD)
+    world = World(read_holdings=desk)
+    await until(1)
+    world.token = next(world.fresh)
+    world.line.drop()
+    await until(5)
+    assert [token for _, token in desk.asked] == ["secret-token-1", "secret-token-2"]
+    up = ["connected", "holdings"]
+    assert [tell[0] for tell in world.told[1:]] == [*up, "disconnected", "connecting", *up]
+    await world.stop()
+
+
+@virtual_time
+async def test_a_drop_ends_the_query_of_that_connection():
+    """An answer that belongs to the time before the gap is never told after it."""
+    desk = Desk(HELD, takes=5)
+    world = World(read_holdings=desk)
+    await until(4)
+    world.line.drop()
+    await until(30)
+    assert len(desk.asked) == 2
+    assert [tell[2] for tell in world.all("holdings")] == [desk.asked[1][0]]
+    await world.stop()
+
+
+@virtual_time
+async def test_a_failed_query_is_told_and_tried_again_ever_more_rarely():
+    """After 5, 30, then each 120 seconds; the stream does not mind."""
+    desk = Desk(*[ConnectionFailed("x", "no answer")] * 4, HELD)
+    world = World(read_holdings=desk)
+    await until(600)
+    assert [at for at, _ in desk.asked] == [0.0, 5.0, 35.0, 155.0, 275.0]
+    assert world.all("no_holdings") == [("no_holdings", at, "no answer") for at in (0.0, 5.0, 35.0, 155.0)]
+    assert world.all("holdings") == [("holdings", 275.0, 275.0, *HELD)]
+    assert len(world.lines) == 1
+    await world.stop()
+
+
+@virtual_time
+async def test_a_server_that_does_not_offer_it_is_not_asked_again_on_that_line():
+    """Another connection may end at another server behind the same name."""
+    desk = Desk(None, HELD)
+    world = World(read_holdings=desk)
+    await until(1000)
+    assert len(desk.asked) == 1
+    assert world.all("no_holdings") == [("no_holdings", 0.0, "the server does not offer kt00018")]
+    world.line.drop()
+    await until(1010)
+    assert len(world.all("holdings")) == 1
+    await world.stop()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (AuthenticationError("8005", "secret-token-1"), "code 8005: ***"),
+        (IPNotRegistered("8050", "x"), "code 8050: x"),
+        (RequestRefused("the query", "1999", "x"), "code 1999: x"),
+        (ConnectionFailed("x", "secret-token-1 broke"), "*** broke"),
+        (ProtocolError("x"), "ProtocolError: " + str(ProtocolError("x"))),
+        (RuntimeError("a bug with secret-token-1"), "RuntimeError: a bug with ***"),
+    ],
+)
+@virtual_time
+async def test_no_failure_of_the_query_ends_the_stream(error, reason):
+    """A refused token included: the one that is logged in stays so. No reason holds the token."""
+    world = World(read_holdings=Desk(error))
+    await until(100)
+    assert {tell[2] for tell in world.all("no_holdings")} == {reason}
+    assert not world.all("disconnected")
+    assert world.tokens_used == ["secret-token-1"]
+    await world.stop()
+
+
+@virtual_time
+async def test_a_stop_does_not_wait_for_a_query_that_hangs():
+    """It is let go of, and nothing is told of it any more."""
+    world = World(read_holdings=Desk(HELD, takes=1000))
+    await until(20)
+    await world.stop()
+    assert world.loop.time() < 21
+    assert not [*world.all("holdings"), *world.all("no_holdings")]

@@ -81,6 +81,17 @@ def test_gaps_rejects_and_a_failing_journal_are_told():
     assert told("ko").endswith("기록 안 함")
 
 
+def test_holdings_that_are_not_to_be_had_are_told_and_others_are_not():
+    """As long as nobody knows, and once they are read, there is nothing to say."""
+    reason = "the server does not offer kt00018"
+    assert f" · 이 세션에서 체결된 종목만 (보유 종목을 읽지 못함: {reason}) · 기록" in told("ko", holdings=reason)
+    assert f" · only what fills in this session (the holdings could not be read: {reason}) · " in told(
+        "en", holdings=reason
+    )
+    assert told("en") == told("en", holdings="read")
+    assert "only what fills" not in told("en")
+
+
 def test_the_reason_is_told_while_there_is_no_line_and_the_error_after_the_end():
     """What is over is not told any more."""
     assert told("en", state="reconnecting", reason="gone").endswith(" · last attempt: gone")

@@ -9,6 +9,7 @@ import frames
 import pandas as pd
 import pytest
 from frames import OFFICIAL, event
+from holding_pages import page, row
 from lines import TOKEN, Server, Tokens, until, until_async
 
 from kiwoom_nb import frame as frame_module
@@ -22,11 +23,13 @@ from kiwoom_nb.errors import (
     NotLive,
     ProtocolError,
 )
+from kiwoom_nb.holdings import Answer
 from kiwoom_nb.protocol import parse
 from kiwoom_nb.recording import Recorder
 from kiwoom_nb.storage import load
 from kiwoom_nb.stream import Stream
 from kiwoom_nb.table import BalanceTable
+from kiwoom_nb.told import told_by
 
 DAY = 1_795_302_000_000_000  # 2026-11-22 08:00 KST
 
@@ -190,8 +193,8 @@ async def test_the_frame_is_refreshed_ten_times_a_second_at_the_most(server, sta
     stream = await live_here(start)
     shown.clear()
     begun = time.monotonic()
-    for row in numbered(0, 60):
-        server.push(row)
+    for raw in numbered(0, 60):
+        server.push(raw)
         await asyncio.sleep(0.005)
     await until_async(lambda: len(stream.frame) == 60)
     assert len(shown) <= (time.monotonic() - begun) / stream_module.REFRESH + 2
@@ -661,3 +664,148 @@ def test_every_frame_stands_in_the_journal_as_valid_json(tmp_path):
     lines = [json.loads(line) for line in recorder.path.read_bytes().splitlines()]
     assert [line.get("text") for line in lines[1:]] == ["PING", None, None, "{", None]
     assert len(lines) == 6
+
+
+# What the account holds
+
+
+class Desk:
+    """Answers what the account holds once it is ``open``: the next of ``answers``, the last for ever."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = 0
+        self.open = threading.Event()
+        self.open.set()
+
+    async def __call__(self, token):
+        assert token == TOKEN
+        self.asked += 1
+        while not self.open.is_set():  # noqa: ASYNC110 - it is opened from any thread
+            await asyncio.sleep(0.005)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def held_by(stream):
+    """Return of each query when it was asked, the row it came before, the account, and the quantities."""
+    stream.sync()
+    told = told_by(stream.frame).holdings
+    return [(held.row, held.account, [holding.quantity for holding in held.holdings]) for held in told]
+
+
+def test_holdings_are_read_beside_the_events_and_are_no_rows(server, start):
+    """The status says so; the account is masked as in the column."""
+    stream = live(start(read_holdings=Desk(Answer("1111111111", [page(row()), page(row(stk_cd="A000660"))]))))
+    until(lambda: stream.status.holdings == "read")
+    assert held_by(stream) == [(0, "xxxxxx1111", [3, 3])]
+    assert len(stream.frame) == 0
+    assert "only what fills" not in str(stream.status)
+
+
+def test_pushes_during_the_query_are_kept_and_win_over_it(server, start):
+    """They came after it was asked, whatever came first to us."""
+    desk = Desk(Answer(None, [page(row())]))
+    desk.open.clear()
+    stream = live(start(read_holdings=desk))
+    server.push(*numbered(0, 3))
+    assert stream.wait(3, timeout=20)
+    assert stream.status.holdings is None
+    desk.open.set()
+    until(lambda: stream.status.holdings == "read")
+    assert held_by(stream) == [(0, None, [3])]
+    assert stream.frame["quantity"].tolist() == [0, 1, 2]
+
+
+def test_after_a_drop_they_are_read_again_and_the_gap_tells_what_was_missed(server, start):
+    """One position changed while nobody listened."""
+    more = row(rmnd_qty="4", pur_amt="500000")
+    stream = live(start(read_holdings=Desk(Answer(None, [page(row())]), Answer(None, [page(more)]))))
+    until(lambda: stream.status.holdings == "read")
+    server.drop()
+    until(lambda: len(held_by(stream)) == 2)
+    assert stream.frame.kn.gaps["missed"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "the server does not offer kt00018"),
+        (ConnectionFailed("x", "no answer within 10 s"), "no answer within 10 s"),
+        (AuthenticationError("8005", "not valid"), "code 8005: not valid"),
+        (RuntimeError(f"a bug with {TOKEN}"), "RuntimeError: a bug with ***"),
+    ],
+)
+def test_where_they_are_not_to_be_had_the_state_line_says_so_and_the_stream_goes_on(server, start, answer, reason):
+    """Only what fills in this session is known then."""
+    stream = live(start(read_holdings=Desk(answer)))
+    until(lambda: stream.status.holdings == reason)
+    assert f"only what fills in this session (the holdings could not be read: {reason})" in stream.state_line()
+    server.push(*numbered(0, 1))
+    assert stream.wait(1, timeout=20)
+    assert stream.status.state == "live"
+
+
+def test_a_query_that_nobody_asked_for_is_not_made(stream):
+    """No word about it in the state line."""
+    assert stream.status.holdings is None
+    assert "only what fills" not in str(stream.status)
+
+
+def test_stop_does_not_wait_for_a_query_that_hangs(start):
+    """It is let go of."""
+    desk = Desk(Answer(None, [page(row())]))
+    desk.open.clear()
+    stream = live(start(read_holdings=desk))
+    until(lambda: desk.asked)
+    begun = time.monotonic()
+    stream.stop()
+    assert time.monotonic() - begun < 3
+    desk.open.set()
+    assert held_by(stream) == []
+
+
+def test_holdings_are_in_the_journal_before_they_are_seen_and_load_equal(server, start, tmp_path, monkeypatch):
+    """As everything that is shown; with a journal the next stream of the day knows them."""
+    seen = []
+    hold = BalanceTable.hold
+
+    def look_and_hold(self, *args):
+        (path,) = tmp_path.glob("*.jsonl")
+        seen.append(path.read_bytes().count(b'"event":"holdings"'))
+        hold(self, *args)
+
+    monkeypatch.setattr(BalanceTable, "hold", look_and_hold)
+    stream = live(start(folder=tmp_path, read_holdings=Desk(Answer("1111111111", [page(row())]))))
+    until(lambda: stream.status.holdings == "read")
+    server.push(*numbered(0, 2))
+    assert stream.wait(2, timeout=20)
+    assert seen == [1]
+    monkeypatch.undo()
+    stream.stop()
+    loaded = load(tmp_path)
+    pd.testing.assert_frame_equal(loaded, pd.DataFrame(stream.frame))
+    assert loaded.attrs == stream.frame.attrs
+    assert TOKEN not in stream._recorder.path.read_text()
+    again = start(folder=tmp_path)
+    assert len(held_by(again)) == 1
+
+
+def test_an_answer_that_cannot_be_read_is_a_reject(start, tmp_path):
+    """Its page is in the journal as it came."""
+    stream = live(start(folder=tmp_path, read_holdings=Desk(Answer(None, [b'{"strange":1}']))))
+    until(lambda: stream.status.rejected == 1)
+    assert held_by(stream) == []
+    assert b'"pages":[{"strange":1}]' in stream._recorder.path.read_bytes()
+
+
+def test_the_latest_row_of_each_position_is_kept_as_rows_are_shown(server, start, monkeypatch):
+    """So that asking for it reads no row again."""
+    stream = live(start())
+    server.push(event(), event("000660", f9001="000660"), event())
+    assert stream.wait(3, timeout=20)
+    monkeypatch.setattr(BalanceTable, "_read_keys", None)
+    assert stream.latest_rows().rows.tolist() == [2, 1]
+    assert stream.latest_rows().counts.tolist() == [2, 1]
