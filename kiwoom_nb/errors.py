@@ -17,8 +17,11 @@
     ├── SourceError             what was to be loaded is not there or not ours
     ├── NotLive                 a live-only call on a frame with nothing behind it
     │   └── NotReplayed         a replay-only call on the frame of a live stream
+    ├── ColumnsMissing          a frame without the columns that an analysis reads
     ├── ReadOnlyFrame           a write into a live frame
     └── MissingExtra            an optional dependency is not installed
+
+Beside it, as a warning: ScopeWarning, where data contradict what realized P&L was taken to count.
 
 No text ever holds a token, an app key or a secret key. Attributes keep the parts of each sentence.
 """
@@ -226,6 +229,22 @@ class NotReplayed(NotLive):
         )
 
 
+class ColumnsMissing(KiwoomError):
+    """``call`` needs the ``columns`` of balance events, which the frame does not have."""
+
+    def __init__(self, call: str, columns: list[str]) -> None:
+        super().__init__(call, columns)
+        self.call = call
+        self.columns = columns
+
+    def __str__(self) -> str:
+        named = ", ".join(self.columns)
+        return (
+            f"df.kn.{self.call} reads balance events, and this frame has no {named}. "
+            "Call it on the frame as it came, or on some of its rows; choose columns afterwards."
+        )
+
+
 class ReadOnlyFrame(KiwoomError):
     """A write (``what``) into a live frame, whose rows are only ever added by its stream."""
 
@@ -261,3 +280,26 @@ class MissingExtra(KiwoomError):
 
 def _variables(mode: str) -> str:
     return "APP_KEY and APP_SECRET" if mode == "real" else "APP_KEY_MOCK and APP_SECRET_MOCK"
+
+
+class ScopeWarning(UserWarning):
+    """Realized P&L (FIDs 990, 992) seems to count something else than ``scope`` says.
+
+    ``row`` is the label of the first event that shows it, ``change`` (won) what a buy of ``symbol`` realized there.
+    """
+
+    def __init__(self, scope: str, row: object, time: str, symbol: str, change: int) -> None:
+        super().__init__(scope, row, time, symbol, change)
+        self.scope = scope
+        self.row = row
+        self.time = time
+        self.symbol = symbol
+        self.change = change
+
+    def __str__(self) -> str:
+        other = "account" if self.scope == "position" else "position"
+        return (
+            f"{self.symbol} was bought at {self.time} (row {self.row}), and yet the realized P&L (FIDs 990 and 992) "
+            f"changed by {self.change:+,} won, which a buy of one {self.scope} cannot do. They seem to count by "
+            f'{other} here: compare with scope="{other}", and with what your HTS shows.'
+        )

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    import numpy.typing as npt
+
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
@@ -106,6 +109,15 @@ def tick_size(price: int, *, etf: bool = False) -> int:
     if etf:
         return _ETF_TICKS[bisect_right(_ETF_BANDS, price)]
     return _TICKS[bisect_right(_BANDS, price)]
+
+
+def on_tick(prices: npt.NDArray[np.int64], *, etf: bool = False) -> npt.NDArray[np.bool_]:
+    """Tell which of ``prices`` (won) are prices at which a share, or an ETF, can trade."""
+    import numpy as np
+
+    bands, ticks = (_ETF_BANDS, _ETF_TICKS) if etf else (_BANDS, _TICKS)
+    on: npt.NDArray[np.bool_] = prices % np.array(ticks)[np.searchsorted(bands, prices, side="right")] == 0
+    return on
 
 
 def floor_to_tick(price: int, *, etf: bool = False) -> int:

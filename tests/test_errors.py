@@ -121,6 +121,21 @@ TEXTS = [
         ),
     ),
     (
+        errors.ColumnsMissing("fills()", ["cost", "side"]),
+        (
+            "df.kn.fills() reads balance events, and this frame has no cost, side. "
+            "Call it on the frame as it came, or on some of its rows; choose columns afterwards."
+        ),
+    ),
+    (
+        errors.ScopeWarning("position", 7, "2026-11-20 09:03:12", "005930", -1200),
+        (
+            "005930 was bought at 2026-11-20 09:03:12 (row 7), and yet the realized P&L (FIDs 990 and 992) changed by "
+            "-1,200 won, which a buy of one position cannot do. They seem to count by account here: compare with "
+            'scope="account", and with what your HTS shows.'
+        ),
+    ),
+    (
         errors.ReadOnlyFrame('df["x"] = ...'),
         (
             'A live frame is read-only, so df["x"] = ... is refused: its rows are what Kiwoom sent. Take df.copy() and '
@@ -138,7 +153,7 @@ TEXTS = [
 CLASSES = {
     name: kind
     for name, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, errors.KiwoomError) and kind is not errors.KiwoomError
+    if kind.__module__ == errors.__name__ and kind is not errors.KiwoomError
 }
 
 
@@ -162,8 +177,9 @@ def test_an_error_crosses_a_process_boundary_whole(error, text):
 
 def test_the_tree_in_the_docstring_names_every_class_under_its_parent():
     """The first thing in the module is the whole tree."""
+    in_tree = {name for name, kind in CLASSES.items() if issubclass(kind, errors.KiwoomError)}
     branches = re.findall(r"^ {4}(│   )?[├└]── (\w+) +\S", errors.__doc__, re.MULTILINE)
-    assert sorted(name for _, name in branches) == sorted(CLASSES)
+    assert {name for _, name in branches} == in_tree == set(CLASSES) - {"ScopeWarning"}
     parent = "KiwoomError"
     for deeper, name in branches:
         assert CLASSES[name].__base__.__name__ == (parent if deeper else "KiwoomError")
@@ -171,8 +187,9 @@ def test_the_tree_in_the_docstring_names_every_class_under_its_parent():
 
 
 def test_every_error_is_caught_as_a_kiwoom_error():
-    """``except kn.KiwoomError`` is enough for a program."""
-    assert all(issubclass(kind, errors.KiwoomError) for kind in CLASSES.values())
+    """``except kn.KiwoomError`` is enough for a program; a warning is no error."""
+    assert all(issubclass(kind, (errors.KiwoomError, Warning)) for kind in CLASSES.values())
+    assert issubclass(errors.ScopeWarning, UserWarning)
 
 
 def test_a_refused_write_is_no_error_that_pandas_swallows():
