@@ -10,7 +10,11 @@ import hashlib
 import os
 import secrets
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeGuard
+
+from .errors import MissingExtra
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -46,6 +50,32 @@ def write_private(path: Path, content: bytes) -> None:
         raise
 
 
+def is_url(where: object) -> TypeGuard[str]:
+    """Tell whether ``where`` names a place that fsspec reaches: ``s3://...``, ``memory://...``."""
+    return isinstance(where, str) and "://" in where
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """Return the fsspec file system of ``url`` and the path in it.
+
+    Raises
+    ------
+    MissingExtra
+        fsspec, or what it needs for this kind of URL, is not installed (extra ``cloud``).
+    ValueError
+        There is no such kind of URL.
+    """
+    if find_spec("fsspec") is None:
+        raise MissingExtra(f"Reaching {url}", "fsspec", "cloud")
+    import fsspec
+
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+    except ImportError as exc:
+        raise MissingExtra(f"Reaching {url}", str(exc).removeprefix("Install ").split()[0], "cloud") from exc
+    return system, str(path)
+
+
 def owner_of(secret: str) -> str:
     """Return 12 hex digits that stand for ``secret`` (an app key or a token) on this machine only.
 
@@ -54,6 +84,16 @@ def owner_of(secret: str) -> str:
     """
     salt = _salt()
     return hashlib.blake2b(secret.encode(), key=salt, digest_size=6).hexdigest()
+
+
+def pseudonym_of(account: str) -> str:
+    """Return ``account-`` and 8 hex digits that stand for ``account`` in all that this user exports anonymized.
+
+    The key is the salt of :func:`owner_of`, which stays in the user's data folder: without it the few digits of an
+    account number cannot be found by trying them all.
+    """
+    digest = hashlib.blake2b(account.encode(), key=_salt(), person=b"kiwoom_account", digest_size=4)
+    return f"account-{digest.hexdigest()}"
 
 
 def _salt() -> bytes:

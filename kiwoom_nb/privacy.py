@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 SHOWN_DIGITS: Final = 4
 _HIDDEN: Final = "x"
-_MASKED: Final = re.compile(r"x{4,}[^x]*|x{1,3}(#\d+)?")
+_MASKED: Final = re.compile(r"x{4,}[^x]*|x{1,3}(#\d+)?|account-[0-9a-f]{8}")  # the last is a pseudonym
 _LONG_NUMBER: Final = re.compile(r"\d{9,}")
 
 
@@ -31,6 +31,23 @@ def mask_accounts(accounts: Sequence[str]) -> list[str]:
             _mask(account, shown) if label in alike else label for account, label in zip(accounts, labels, strict=True)
         ]
     return _number_the_alike(labels)
+
+
+def mask_account(account: str, taken: Collection[str]) -> str:
+    """Return a label for ``account`` that is none of ``taken``: with more digits, then numbered, where it must be."""
+    for shown in range(SHOWN_DIGITS, max(len(account), SHOWN_DIGITS + 1)):
+        label = _mask(account, shown)
+        if label not in taken:
+            return label
+    label, number = _mask(account, SHOWN_DIGITS), 2
+    while f"{label}#{number}" in taken:
+        number += 1
+    return f"{label}#{number}"
+
+
+def is_masked(account: str) -> bool:
+    """Tell whether ``account`` is a label already: masked, or a pseudonym."""
+    return _MASKED.fullmatch(account) is not None
 
 
 def mask_text(text: str, labels: Mapping[str, str], *, whole: bool) -> str:

@@ -1,4 +1,4 @@
-"""The commands about recorded sessions: record one without a notebook, watch one again, export it."""
+"""The commands about recorded sessions: record one without a notebook, watch one again, export or archive them."""
 
 from __future__ import annotations
 
@@ -216,3 +216,30 @@ _COUNTERS: Final[dict[str, Callable[[Path], int]]] = {
     ".csv": _rows_of_csv,
     ".xlsx": _rows_of_excel,
 }
+
+
+# --- archive ------------------------------------------------------------------------------------------------------
+
+
+def archive(
+    folder: Annotated[str, typer.Argument(help="Folder of the archive, or a URL that fsspec knows.")],
+    source: Annotated[
+        str | None,
+        typer.Argument(help='A journal, a Parquet file, a folder, or "sample" (default: all that you have recorded).'),
+    ] = None,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Write account numbers in full.")] = False,
+    anonymize: Annotated[bool, typer.Option("--anonymize", help="Write pseudonyms instead of accounts.")] = False,
+) -> None:
+    """Add recorded sessions to a folder of Parquet files, one for each session and day; what is there adds nothing."""
+    from .archiving import archive as add
+
+    if unmasked and anonymize:
+        raise typer.BadParameter("--unmasked and --anonymize exclude each other")
+    report = add(folder, source, mask_accounts=not unmasked, anonymize=anonymize)
+    for file in report[report["status"] != "same"].itertuples():
+        typer.echo(f"{file.status:<9} {file.rows:>9,} rows  {file.file}")
+    counts = {status: int((report["status"] == status).sum()) for status in ("added", "replaced", "same")}
+    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    typer.echo(
+        f"{report['rows'].sum():,} rows in {len(report)} file{'' if len(report) == 1 else 's'} at {folder}: {told}"
+    )

@@ -6,7 +6,8 @@ from frames import event
 from lines import Server, Tokens, until
 
 import kiwoom_nb as kn
-from kiwoom_nb.errors import NotLive
+from kiwoom_nb.errors import ColumnsMissing, NotLive
+from kiwoom_nb.samples import DAYS
 from kiwoom_nb.stream import Stream
 from kiwoom_nb.table import empty_frame
 
@@ -109,3 +110,130 @@ def test_the_accessor_keeps_nothing_but_the_frame(df):
     """A new one is made by pandas at each access."""
     assert vars(df.kn) == {"_frame": df.kn._frame}
     assert df.kn._frame is df
+
+
+# --- what it means --------------------------------------------------------------------------------------------------
+
+ANALYSES = {
+    "positions": lambda df: df.kn.positions(closed=True),
+    "fills": lambda df: df.kn.fills(),
+    "fills with costs": lambda df: df.kn.fills(costs=kn.Costs(market={"005930": "KOSPI"})),
+    "realized_pnl": lambda df: df.kn.realized_pnl(),
+    "by symbol": lambda df: df.kn.realized_pnl(by="symbol"),
+    "summary": lambda df: df.kn.summary(),
+    "reconcile": lambda df: df.kn.reconcile(),
+    "holdings": lambda df: df.kn.holdings,
+}
+
+
+def equal(one, other):
+    kind = pd.testing.assert_series_equal if isinstance(one, pd.Series) else pd.testing.assert_frame_equal
+    kind(one, other)
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_a_replayed_a_loaded_and_a_live_frame_say_the_same(name, tmp_path):
+    """The analysis looks at the rows and at what comes along with them, not at where they came from."""
+    analyse = ANALYSES[name]
+    loaded = kn.load("sample:oddities")
+    expected = analyse(loaded)
+    replayed = kn.replay("sample:oddities", speed=float("inf"))
+    replayed.kn.wait(len(loaded), timeout=20)
+    equal(analyse(replayed), expected)
+    equal(analyse(loaded.copy()), expected)
+    equal(analyse(loaded.iloc[:]), expected)
+    equal(analyse(kn.load(loaded.kn.to_parquet(tmp_path / "day.parquet"))), expected)
+
+
+def test_a_live_frame_says_at_any_moment_what_its_copy_says(server):
+    """Its latest rows are kept as they arrive; the copy looks for them among all rows."""
+    stream = Stream(connect=server.connect, tokens=Tokens(), server="test", owner="0123456789ab")
+    df = stream.frame
+    frames = [raw for _, raw in kn.simulate(2, events=60, accounts=2).frames()]
+    try:
+        until(lambda: stream.status.state == "live")
+        for number, raw in enumerate(frames, 1):
+            server.push(raw)
+            if number % 10 == 0:
+                assert df.kn.wait(number, timeout=20)
+                until(lambda: stream.status.events == sum(one.count(b'"type":"04"') for one in frames[:number]))  # noqa: B023 - called at once
+                df.kn.sync()
+                for name in ("positions", "fills", "summary"):
+                    equal(ANALYSES[name](df), ANALYSES[name](df.copy()))
+        df.kn.pause()
+        server.push(event(f9001="000660", f930="7"))
+        until(lambda: stream.status.waiting)
+        equal(df.kn.positions(), df.copy().kn.positions())
+    finally:
+        df.kn.stop()
+
+
+def test_a_replay_knows_at_each_position_what_was_known_then():
+    """Seeking back takes the positions back; nothing of what comes later is told."""
+    df = kn.replay("sample:oddities", autoplay=False)
+    loaded = kn.load("sample:oddities")
+    for rows in (0, 40, 93, 120, len(loaded), 40):
+        df.kn.seek(rows)
+        assert len(df) == rows
+        if rows:
+            shown, expected = df.kn.positions(closed=True), loaded.iloc[:rows].kn.positions(closed=True)
+            later = ["stale"]  # a part of a recording knows of the gaps after it, a replay does not yet
+            equal(shown[shown["events"] > 0].drop(columns=later), expected[expected["events"] > 0].drop(columns=later))
+    equal(df.kn.fills(), loaded.iloc[:40].kn.fills())
+
+
+def test_fills_of_two_parts_are_the_fills_of_the_whole():
+    """`previous` may be any frame, a live one too."""
+    df = kn.load("sample:busy")
+    before = kn.replay("sample:busy", autoplay=False, start=300)
+    both = pd.concat([before.kn.fills(), df.iloc[300:].kn.fills(previous=before)], ignore_index=True)
+    equal(both.astype("object"), df.kn.fills().astype("object"))
+
+
+def test_costs_are_added_only_on_request():
+    """Gross by default, and labelled so; with costs a buy costs more and a sale brings less."""
+    df = kn.load("sample:calm")
+    assert not {"fee", "tax", "net_amount"} & set(df.kn.fills().columns)
+    fills = df.kn.fills(costs=kn.Costs(market={"069500": "ETF"}))
+    buys, sells = fills[fills["side"] == "buy"], fills[fills["side"] == "sell"]
+    assert (buys["net_amount"] == buys["amount"] + buys["fee"]).all()
+    assert (buys["tax"] == 0).all()
+    assert (sells["net_amount"] == sells["amount"] - sells["fee"] - sells["tax"]).all()
+    assert (sells.loc[sells["symbol"] == "069500", "tax"] == 0).all()
+    assert (fills["assumed"] == (fills["symbol"] != "069500")).all()
+
+
+def test_fees_and_taxes_are_those_of_the_synthetic_truth():
+    """To the won, for every fill, once it is known which symbols are funds."""
+    df = kn.load("sample:busy", mask_accounts=False)
+    truth = DAYS["busy"]().truth.fills
+    fills = df.kn.fills(costs=kn.Costs(market={"069500": "ETF"}))
+    assert fills["fee"].tolist() == truth["fee"].tolist()
+    assert fills["tax"].tolist() == truth["tax"].tolist()
+
+
+def test_metrics_are_of_the_daily_realized_pnl():
+    """One return a day over the capital; the formulas are a library's."""
+    days = [kn.load(f"sample:{name}") for name in ("calm", "busy", "oddities")]
+    table = pd.concat(days, ignore_index=True)
+    by_day = table.kn.summary().groupby("date")["realized_pnl"].sum()
+    metrics = table.kn.metrics(capital=100_000_000)
+    assert metrics["cum_returns_final"] == pytest.approx(by_day.sum() / 100_000_000)
+
+
+@pytest.mark.parametrize("call", ["positions", "fills", "realized_pnl", "summary", "reconcile"])
+def test_a_frame_without_the_columns_is_told_which(call):
+    """Of a frame of its own, or of some columns only, nothing can be said."""
+    for frame in (pd.DataFrame({"a": [1]}), kn.load("sample:calm")[["symbol", "price"]]):
+        with pytest.raises(ColumnsMissing, match=rf"df\.kn\.{call}\(\) reads balance events.*quantity"):
+            getattr(frame.kn, call)()
+
+
+def test_holdings_are_what_the_account_told():
+    """One row for each position of each query, typed."""
+    held = kn.load("sample:calm").kn.holdings
+    opening = DAYS["calm"]().truth.opening
+    assert held["quantity"].tolist() == opening["quantity"].tolist()
+    assert held["cost"].tolist() == opening["cost"].tolist()
+    assert set(held["account"]) == {"xxxxxx1111"}
+    pd.testing.assert_series_equal(empty_frame().kn.holdings.dtypes, held.dtypes)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kiwoom_nb.privacy import mask_accounts, mask_text
+from kiwoom_nb.privacy import is_masked, mask_account, mask_accounts, mask_text
 
 ACCOUNTS = st.text("0123456789", min_size=8, max_size=12)
 ODD = st.text("x0123456789#-가", min_size=1, max_size=12)
@@ -87,3 +87,20 @@ def test_no_masked_text_holds_the_account(account, around, whole):
     """Wherever it stands."""
     labels = dict(zip([account], mask_accounts([account]), strict=True))
     assert account not in mask_text(around + account + around, labels, whole=whole)
+
+
+def test_a_label_is_given_that_is_not_taken():
+    """With more digits first, numbered only when all of them but one are shown."""
+    taken = []
+    for account in ("1234561111", "6543211111", "9943211111", "1111111111"):
+        taken.append(mask_account(account, taken))
+    assert taken == ["xxxxxx1111", "xxxxx11111", "xxxx211111", "xxxx111111"]
+    short = [mask_account("1234", ["xxxx"][:taken]) for taken in (0, 1)]
+    assert short == ["xxxx", "xxxx#2"]
+
+
+def test_labels_and_pseudonyms_are_masked_already():
+    """An account number is not."""
+    assert all(map(is_masked, ("xxxxxx1111", "xxxx#2", "account-0123abcd")))
+    assert not any(map(is_masked, ("1234561111", "account-1", "")))
+    assert mask_accounts(["account-0123abcd"]) == ["account-0123abcd"]

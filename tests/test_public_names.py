@@ -12,6 +12,7 @@ import kiwoom_nb as kn
 HEAVY = [
     *("httpx", "keyring", "plotly", "ipywidgets", "anywidget", "websockets", "starlette", "uvicorn", "typer", "tqdm"),
     *("nest_asyncio2", "platformdirs", "IPython", "ipykernel", "pyarrow.parquet", "pyarrow.dataset", "duckdb"),
+    *("dask", "distributed", "fsspec", "polars"),
 ]
 
 

@@ -1,9 +1,10 @@
-"""record, replay and export, as a user runs them."""
+"""record, replay, export and archive, as a user runs them."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -243,3 +244,45 @@ def test_an_export_on_the_command_line_ends_with_code_0(tmp_path):
     done = run("export", "sample:calm", tmp_path / "day.parquet", "--unmasked")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == f"60 rows in 1 file at {tmp_path / 'day.parquet'}"
+
+
+# archive
+
+
+def test_sessions_are_archived_once(tmp_path):
+    """The first time each file is named, the second time nothing is written, and both end with code 0."""
+    source, folder = two_journals(tmp_path / "from"), tmp_path / "archive"
+    first, second = run("archive", folder, source), run("archive", folder, source)
+    assert (first.returncode, first.stderr, second.returncode, second.stderr) == (0, "", 0, "")
+    assert [line.split()[:2] for line in first.stdout.splitlines()[:-1]] == [["added", "60"], ["added", "262"]]
+    assert first.stdout.splitlines()[-1] == f"322 rows in 2 files at {folder}: 2 added, 0 replaced, 0 same"
+    assert second.stdout.splitlines() == [f"322 rows in 2 files at {folder}: 0 added, 0 replaced, 2 same"]
+    assert len(kn.load(folder)) == 322
+
+
+def test_nothing_recorded_is_a_sentence(tmp_path):
+    """Without a source all that was recorded is meant; exit code 1 where that is nothing."""
+    done = run("archive", tmp_path / "archive", KIWOOM_NB_HOME=str(tmp_path / "home"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Nothing was recorded yet; give a source" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"), [((), r"x+1111"), (("--unmasked",), "1111111111"), (("--anonymize",), r"account-[0-9a-f]{8}")]
+)
+def test_an_archive_shows_accounts_as_asked(option, shown, tmp_path):
+    """Masked, in full, or as pseudonyms; asked otherwise later, it says so and adds nothing."""
+    assert run("archive", tmp_path / "archive", "sample:calm", *option).returncode == 0
+    loaded = kn.load(tmp_path / "archive", mask_accounts=False)
+    assert [bool(re.fullmatch(shown, account)) for account in loaded["account"].unique()] == [True]
+    other = run("archive", tmp_path / "archive", "sample:busy", *(["--unmasked"] if not option else []))
+    assert other.returncode == 1
+    assert "Give another folder" in other.stderr
+    assert len(kn.load(tmp_path / "archive")) == 60
+
+
+def test_two_ways_to_show_accounts_are_a_wrong_command_line(tmp_path):
+    """Exit code 2."""
+    assert run("archive", tmp_path / "archive", "sample:calm", "--unmasked", "--anonymize").returncode == 2
+    assert list(tmp_path.iterdir()) == []

@@ -105,7 +105,7 @@ def test_damaged_lines_are_told_and_the_rest_is_read(tmp_path):
 
 def test_lines_of_another_writer_and_of_a_later_version_are_read(tmp_path):
     """Spaces, other key orders and unknown events."""
-    path = write(tmp_path / "a.jsonl", ("holdings", ("rows", [1])))
+    path = write(tmp_path / "a.jsonl", ("weather", ("rows", [1])))
     foreign = json.dumps({"frame": json.loads(OFFICIAL), "received_at": at(20)}, indent=None)
     with path.open("a") as file:
         file.write(foreign + "\n")
@@ -320,7 +320,8 @@ def test_filtered_exports_can_be_put_together_and_chosen_from(path, tmp_path, de
     assert both["quantity"].isna()[told["row"].astype(int)].all()
     assert "worse" in told["text"].tolist()
     chosen = load(tmp_path / "p", dates="2026-11-21")
-    assert rejected(chosen)["row"].tolist() == [pd.NA, 0]
+    assert rejected(chosen)["text"].tolist() == ["worse"]
+    assert rejected(chosen)["row"].tolist() == [0]
 
 
 def test_columns_that_are_missing_are_named_where_they_are_needed(path, tmp_path):
