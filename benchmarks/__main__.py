@@ -9,7 +9,7 @@ import platform
 import sys
 from pathlib import Path
 
-from . import classes, events, files, imports, sockets
+from . import analysis, classes, events, exports, files, imports, sockets
 from .measure import Row
 
 ALL = {
@@ -19,6 +19,8 @@ ALL = {
     "socket": sockets.socket_to_row,
     "journal": files.journal_line,
     "load": files.load_and_seek,
+    "analysis": analysis.positions_fills_pnl,
+    "export": exports.to_parquet,
     "import": imports.importing,
     "class": classes.classroom,
 }

@@ -10,6 +10,8 @@ from kiwoom_nb.protocol import parse
 from kiwoom_nb.table import BalanceTable
 from kiwoom_nb.trading_day import simulate
 
+_DAY = 86_400_000_000  # microseconds
+
 
 @functools.cache
 def frames(events: int) -> list[tuple[int, bytes]]:
@@ -18,12 +20,14 @@ def frames(events: int) -> list[tuple[int, bytes]]:
 
 
 def filled_table(rows: int) -> BalanceTable:
-    """Return a table that holds at least so many rows."""
+    """Return a table that holds at least so many rows, of one day after the other."""
     table = BalanceTable()
     day = [(parse(raw), received_at) for received_at, raw in frames(20_000)]
+    later = 0
     while table.rows < rows:
         for message, received_at in day[: rows - table.rows]:
-            table.receive(message, received_at)
+            table.receive(message, received_at + later)
+        later += _DAY
     return table
 
 

@@ -16,7 +16,9 @@ from . import accessor as _accessor  # noqa: F401 - registers df.kn
 from .labels import set_language
 
 if TYPE_CHECKING:
+    from .archiving import archive
     from .classroom import serve
+    from .costs import Costs
     from .credentials import set_credentials
     from .notebook import replay, stream_balances
     from .storage import load
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "Costs",
+    "archive",
     "load",
     "replay",
     "serve",
@@ -36,6 +40,8 @@ __all__ = [
 
 # Where each name is found when it is first used: `import kiwoom_nb` stays about as quick as `import pandas`.
 _HOMES = {
+    "Costs": "costs",
+    "archive": "archiving",
     "load": "storage",
     "replay": "notebook",
     "serve": "classroom",

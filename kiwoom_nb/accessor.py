@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from . import storage
-from .errors import NotLive, NotReplayed
+from .books import reconcile
+from .errors import ColumnsMissing, NotLive, NotReplayed
+from .fills import fills
 from .frame import LiveFrame
+from .metrics import metrics
 from .playback import Moment, Playback
+from .pnl import By, Scope, realized_pnl, summary
+from .positions import positions
+from .schema import COLUMNS
 from .status import Status
 from .stream import Stream
-from .table import gaps_frame, rejected_frame
-from .told import ATTRS_KEY
+from .told import ATTRS_KEY, gaps_frame, holdings_frame, rejected_frame
+
+if TYPE_CHECKING:
+    from .costs import Costs
+
+READ: Final = tuple(name for name in COLUMNS if not name.startswith("extra_") and not name.endswith("_pct"))
+"""The columns that an analysis may read."""
 
 
 @pd.api.extensions.register_dataframe_accessor("kn")
@@ -51,17 +64,84 @@ class Accessor:
         """
         return rejected_frame(self._told())
 
-    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
-        """Write a Parquet file (zstd) from which ``kn.load`` gives back an equal frame; return its path."""
-        return storage.write_parquet(self._frame, path)
+    @property
+    def holdings(self) -> pd.DataFrame:
+        """What the account told when it was asked (kt00018): one row for each position of each query.
 
-    def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write a CSV file that Excel opens with Hangul intact; return its path."""
-        return storage.write_csv(self._frame, path)
+        ``asked_at`` (KST), ``account``, ``symbol``, ``name``, ``credit_type``, ``loan_date``, ``quantity``,
+        ``orderable_quantity``, ``average_price``, ``cost``, ``price``, ``base_price``, ``bought_today``,
+        ``sold_today`` (Int64: shares, won). Empty where it was not asked or did not answer.
+        """
+        return holdings_frame(self._told())
 
-    def to_excel(self, path: str | os.PathLike[str]) -> Path:
-        """Write an Excel workbook (extra ``excel``), times in KST; return its path."""
-        return storage.write_excel(self._frame, path)
+    # --- what it means --------------------------------------------------------------------------------------------
+
+    def positions(
+        self,
+        closed: bool = False,
+        prices: Mapping[str, int] | pd.Series[Any] | None = None,
+        costs: Costs | None = None,
+    ) -> pd.DataFrame:
+        """Return what is held: one row for each (account, symbol, credit_type, loan_date), its latest state.
+
+        See :func:`kiwoom_nb.positions.positions` for the columns. ``closed``: also what is held no more. ``prices``:
+        your own, by symbol; else the price is that of the last fill. ``costs``: for the break-even price.
+        """
+        source = self._behind()
+        latest = source.latest_rows() if isinstance(source, Stream) else None
+        return positions(self._events("positions()"), closed, prices, costs=costs, latest=latest)
+
+    def fills(self, previous: pd.DataFrame | None = None, costs: Costs | None = None) -> pd.DataFrame:
+        """Return the fills between the events: time, symbol, side, quantity, price, amount, realized_pnl, confidence.
+
+        See :func:`kiwoom_nb.fills.fills`. ``previous``: the events before these. ``costs`` (:class:`kiwoom_nb.Costs`)
+        adds fee, tax and net amount; without it everything is gross.
+        """
+        before = None if previous is None else Accessor(previous)._events("fills()")  # noqa: SLF001 - ours
+        return fills(self._events("fills()"), before, costs)
+
+    def realized_pnl(self, by: By = None, scope: Scope = "position") -> pd.Series[int] | pd.DataFrame:
+        """Return the realized P&L of the day so far over time (won, gross), cash and credit together.
+
+        A Series, or with ``by="symbol"`` or ``"account"`` a DataFrame. See :func:`kiwoom_nb.pnl.realized_pnl` for
+        ``scope``: what FIDs 990 and 992 of a row count.
+        """
+        return realized_pnl(self._events("realized_pnl()"), by, scope)
+
+    def summary(self, scope: Scope = "position") -> pd.DataFrame:
+        """Return one row for each account and day: P&L, amounts, fills, win rate, best and worst symbol, drawdown."""
+        return summary(self._events("summary()"), scope)
+
+    def reconcile(self) -> pd.DataFrame:
+        """Return our own moving-average books beside the broker's, for each position and day: the difference in won."""
+        return reconcile(self._events("reconcile()"))
+
+    def metrics(self, capital: int, scope: Scope = "position") -> pd.Series[float]:
+        """Return measures of return and risk of the daily realized P&L over ``capital`` won (extra ``analytics``).
+
+        They are empyrical's, see :func:`kiwoom_nb.metrics.metrics`; days without an event count as nothing realized
+        only where the frame has them.
+        """
+        by_day = summary(self._events("metrics()"), scope).groupby("date")["realized_pnl"].sum()
+        return metrics(by_day.astype("int64"), capital)
+
+    # --- to files -------------------------------------------------------------------------------------------------
+
+    def to_parquet(self, path: str | os.PathLike[str], *, anonymize: bool = False) -> Path | str:
+        """Write a Parquet file (zstd) from which ``kn.load`` gives back an equal frame; return its path.
+
+        ``path`` may be a URL that fsspec knows (extra ``cloud``). With ``anonymize`` accounts become pseudonyms that
+        are the same in all your exports, names of this machine go, and nothing else changes.
+        """
+        return storage.write_parquet(self._frame, path, anonymize=anonymize)
+
+    def to_csv(self, path: str | os.PathLike[str], *, anonymize: bool = False) -> Path | str:
+        """Write a CSV file that Excel opens with Hangul intact; ``anonymize`` as in :meth:`to_parquet`."""
+        return storage.write_csv(self._frame, path, anonymize=anonymize)
+
+    def to_excel(self, path: str | os.PathLike[str], *, anonymize: bool = False) -> Path | str:
+        """Write an Excel workbook (extra ``excel``), times in KST; ``anonymize`` as in :meth:`to_parquet`."""
+        return storage.write_excel(self._frame, path, anonymize=anonymize)
 
     # --- on a live or a replayed frame ------------------------------------------------------------------------------
 
@@ -124,8 +204,23 @@ class Accessor:
     def speed(self, speed: float) -> None:
         self._playback("speed").speed = speed
 
+    def _plain(self) -> pd.DataFrame:
+        """Return the rows of this moment as a plain frame."""
+        return self._frame._plain() if isinstance(self._frame, LiveFrame) else self._frame  # noqa: SLF001 - ours
+
+    def _events(self, call: str) -> pd.DataFrame:
+        """Return the rows of this moment, which have what an analysis reads."""
+        frame = self._plain()
+        missing = [name for name in READ if name not in frame]
+        if missing:
+            raise ColumnsMissing(call, missing)
+        return frame
+
+    def _behind(self) -> object:
+        return self._frame._source if isinstance(self._frame, LiveFrame) else None  # noqa: SLF001 - ours
+
     def _source(self, call: str) -> Stream | Playback:
-        source = self._frame._source if isinstance(self._frame, LiveFrame) else None  # noqa: SLF001 - ours
+        source = self._behind()
         if isinstance(source, Stream | Playback):
             return source
         raise NotLive(call)

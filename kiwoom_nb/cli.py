@@ -129,20 +129,13 @@ def _print_result(frame: pd.DataFrame) -> None:
     half = (len(names) + 1) // 2
     for left, right in zip(names[:half], [*names[half:], ""], strict=False):
         typer.echo(f"{left:<54} {right}")
-    lots = _latest(frame)
-    realized = int((lots["realized_pnl"] + lots["credit_realized_pnl"]).sum())
-    unrealized = int((lots["price"] * lots["quantity"] - lots["cost"]).sum())
+    book = frame.kn.positions(closed=True)
+    realized, unrealized = int(book["realized_pnl_today"].sum()), int(book["unrealized_pnl"].sum())
     typer.echo(
-        f"\n{len(frame):,} events, {len(lots)} positions traded, {(lots['quantity'] > 0).sum()} still open\n"
+        f"\n{len(frame):,} events, {(book['events'] > 0).sum()} positions traded, {(book['quantity'] > 0).sum()} held\n"
         f"실현손익 realized    {realized:+14,} KRW (before fee and tax)\n"
         f"평가손익 unrealized  {unrealized:+14,} KRW (at the last price seen)"
     )
-
-
-def _latest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the last row of each position; ``99`` is the sum of an account's loan lots, which are there themselves."""
-    lots = frame[(frame["credit_type"] != "99").fillna(True)]
-    return lots.groupby(["account", "symbol", "credit_type", "loan_date"], observed=True, dropna=False).tail(1)
 
 
 # --- lab ----------------------------------------------------------------------------------------------------------
@@ -233,3 +226,4 @@ def _print_invitation(server: Server, what: str, clients: int, host: str) -> Non
 app.command()(session_commands.record)
 app.command()(session_commands.replay)
 app.command()(session_commands.export)
+app.command()(session_commands.archive)

@@ -69,6 +69,8 @@ _FEE_UNIT = 10  # won
 _MOST = 10**18  # won, shares: with rates of at most 10 % nothing below leaves int64 up to here
 
 _DAYS = np.array(sorted({tax.sold_from for tax in TAXES}), "datetime64[D]")
+TAXED_FROM: Final = _DAYS[0]
+"""The first day whose sales the table knows."""
 
 
 def _rates_by_day(market: str) -> list[int]:
@@ -267,6 +269,10 @@ def _checked(market: Any) -> dict[str, str]:
 
 def _distinct(symbols: Any) -> tuple[npt.NDArray[np.intp], list[str]]:
     """Return which of the distinct symbols each one is (-1, the last place of a list, where blank), and these."""
+    if isinstance(symbols, list) and all(isinstance(name, str) for name in symbols):  # few, and pandas takes its time
+        numbers: dict[str, int] = {}
+        few = [numbers.setdefault(name, len(numbers)) for name in symbols]
+        return np.array(few, np.intp), [issue_code(name) or "" for name in numbers]
     codes, names = pd.factorize(pd.Series([symbols] if isinstance(symbols, str) else symbols, dtype=None))
     return codes, [issue_code(str(name)) or "" for name in names]
 
@@ -300,5 +306,7 @@ def _amounts(values: Any) -> Integers:
 
 def _numbers(values: Any, missing: int) -> Integers:
     """Return whole numbers as int64, ``missing`` in place of NA."""
+    if isinstance(values, pd.arrays.IntegerArray):
+        return values.to_numpy("int64", na_value=missing)
     numbers = pd.array([values] if pd.api.types.is_scalar(values) else values, dtype="Int64")
     return numbers.to_numpy("int64", na_value=missing)

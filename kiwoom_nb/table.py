@@ -22,13 +22,14 @@ import pandas as pd
 
 from .columns import Column, ColumnReader
 from .decode import LONGEST_TEXT, Decoder, Reject
-from .holdings import AGGREGATE, CASH, Holding, Holdings, read_pages
+from .holdings import Holdings, read_pages
 from .latest import KEY, LATEST_COLUMNS, Latest, LatestRows, Rows
 from .line import Gap, Line
+from .missed import count_missed
 from .privacy import mask_accounts, mask_text
 from .protocol import Message, Unparsed
-from .schema import COLUMNS, FIELDS, FIXED_CATEGORIES, RECEIVED_AT, TIMEZONE, Unreadable
-from .told import ATTRS_KEY, read_told
+from .schema import COLUMNS, FIELDS, FIXED_CATEGORIES, RECEIVED_AT, Unreadable
+from .told import ATTRS_KEY
 from .views import STORED, Whole, array_of, categorical, let_one_go, read_only_array, retire
 
 RESERVED_ROWS: Final = 1 << 20
@@ -48,11 +49,6 @@ _BATCH: Final = 128  # frames decoded together at the most: more are hardly quic
 _FEW: Final = 16  # frames that are gone through one by one if one of them is out of the ordinary
 _INT8_CATEGORIES: Final = 127  # below this many pandas stores codes as int8; any other width would be copied whole
 _INT16_CATEGORIES: Final = 32767
-
-
-_Position = tuple[str | None, bool, int | None]  # symbol, in cash, loan date; Kiwoom's two sources class loans apart
-_State = tuple[int, int]  # quantity and cost
-_NOTHING: Final[_State] = (0, 0)
 
 
 class _Codes(dict[str | None, int]):
@@ -141,49 +137,21 @@ class BalanceTable:
         if account is not None:
             self._codes["account"].add(account)
         held = Holdings(asked_at, rows, account, holdings)
+        if self._holdings and self._holdings[-1][:3] == held[:3]:
+            return  # an interrupt came just after it had been taken
         missed = self._missed_before(held)
         if missed is not None:
             self.line.missed(missed)
         self._holdings.append(held)
 
     def _missed_before(self, now: Holdings) -> int | None:
-        """Return how many positions are not as the last event or query left them, None if nothing was known.
-
-        Of a position that an event has told of since the query, it says nothing.
-        """
+        """Return how many positions are not as they were known to be; None where nothing was."""
         before = next((held for held in reversed(self._holdings) if held.account == now.account), None)
-        accounts = self._codes["account"].categories
-        if now.account is None and len(accounts) > 1:
+        if now.account is None and len(self._codes["account"].categories) > 1:
             return None
-        known = {} if before is None else {_position(held): _state(held) for held in before.holdings}
-        newer = set()
         self._queried.advance(self._rows, self._read_keys)
-        for (account, *_), row in self._queried.items():
-            if now.account is not None and account != self._codes["account"][now.account]:
-                continue
-            position, state = self._state_at(row)
-            if row >= now.row or state is None:
-                newer.add(position)
-            elif before is None or row >= before.row:
-                known[position] = state
-        if before is None and not known:
-            return None
-        told = {_position(held): _state(held) for held in now.holdings}
-        positions = known.keys() | told.keys() if before is not None else known.keys()
-        return sum(known.get(position, _NOTHING) != told.get(position, _NOTHING) for position in positions - newer)
-
-    def _state_at(self, row: int) -> tuple[_Position, _State | None]:
-        """Return which position ``row`` is about, and what is held; None where that is blank, or a sum of lots."""
-        symbol, credit_type = (
-            self._codes[name].categories[self._code_buffers[name][row]] if self._code_buffers[name][row] >= 0 else None
-            for name in ("symbol", "credit_type")
-        )
-        loan_date = int(self._numbers["loan_date"][row])
-        position = symbol, credit_type == CASH, None if loan_date == _NAT else loan_date
-        if credit_type == AGGREGATE or self._masks["quantity"][row] or self._masks["cost"][row]:
-            return position, None
-        quantity = int(self._numbers["quantity"][row])
-        return position, (quantity, int(self._numbers["cost"][row])) if quantity else _NOTHING
+        account = None if now.account is None else self._labels("account")[self._codes["account"][now.account]]
+        return count_missed(self._rows_of(self._queried), before, now, account)
 
     def latest(self, rows: int) -> Latest:
         """Return which row is the latest of each position among the first ``rows``, at least as many as ever before."""
@@ -192,7 +160,9 @@ class BalanceTable:
 
     def latest_rows(self, rows: int) -> LatestRows:
         """Return the latest row of each position among the first ``rows``, as :meth:`latest` has them."""
-        latest = self.latest(rows)
+        return self._rows_of(self.latest(rows))
+
+    def _rows_of(self, latest: Latest) -> LatestRows:
         places = latest.rows()
         columns = {name: self._values(name, places) for name in LATEST_COLUMNS}
         return LatestRows(columns, places, latest.firsts(), latest.counts())
@@ -405,43 +375,6 @@ def mask_reject(reject: Reject, labels: Mapping[str, str]) -> Reject:
 def empty_frame() -> pd.DataFrame:
     """Return a frame of no rows with the 30 columns and their dtypes."""
     return BalanceTable(capacity=1).frame()
-
-
-def gaps_frame(attrs: str) -> pd.DataFrame:
-    """Return the gaps in ``attrs``: start and end (KST; NaT while it lasts), reason, missed (Int64)."""
-    frame = pd.DataFrame(read_told(attrs).gaps, columns=list(Gap._fields))
-    moments = {name: _moments(frame[name]) for name in ("start", "end")}
-    return frame.assign(**moments, reason=frame["reason"].astype("str"), missed=frame["missed"].astype("Int64"))
-
-
-def rejected_frame(attrs: str) -> pd.DataFrame:
-    """Return the rejects in ``attrs`` as a DataFrame: received_at (KST), row (Int64), fid, text, reason."""
-    frame = pd.DataFrame(read_told(attrs).rejected, columns=list(Reject._fields))
-    texts = {name: frame[name].astype("str") for name in ("fid", "text", "reason")}
-    return frame.assign(received_at=_moments(frame[RECEIVED_AT]), row=frame["row"].astype("Int64"), **texts)
-
-
-def holdings_frame(attrs: str) -> pd.DataFrame:
-    """Return the account queries in ``attrs``, a row for each position: asked_at (KST), account, what is held."""
-    names = ("symbol", "name", "credit_type", "account")
-    rows = [(query.at, query.account, *held) for query in read_told(attrs).holdings for held in query.holdings]
-    frame = pd.DataFrame(rows, columns=["asked_at", "account", *Holding._fields], dtype="object")
-    dates = pd.to_datetime(frame["loan_date"].astype("Int64"), unit="ms").astype("datetime64[ms]")
-    numbers = {name: frame[name].astype("Int64") for name in Holding._fields[4:]}
-    texts = {name: frame[name].astype("str") for name in names}
-    return frame.assign(asked_at=_moments(frame["asked_at"]), loan_date=dates, **texts, **numbers)
-
-
-def _position(held: Holding) -> _Position:
-    return held.symbol, held.credit_type == CASH, held.loan_date
-
-
-def _state(held: Holding) -> _State:
-    return (held.quantity, held.cost) if held.quantity else _NOTHING
-
-
-def _moments(column: pd.Series[Any]) -> pd.Series[Any]:
-    return pd.to_datetime(column.astype("Int64"), unit="us", utc=True).dt.as_unit("us").dt.tz_convert(TIMEZONE)
 
 
 def _reserved(capacity: int, dtype: Any) -> npt.NDArray[Any]:

@@ -22,8 +22,7 @@ from kiwoom_nb import journal, recording
 from kiwoom_nb.errors import JournalError
 from kiwoom_nb.recording import KST, Recorder, journal_folder, kst_date
 from kiwoom_nb.storage import load
-from kiwoom_nb.table import gaps_frame, rejected_frame
-from kiwoom_nb.told import ATTRS_KEY
+from kiwoom_nb.told import ATTRS_KEY, gaps_frame, rejected_frame
 
 SECOND = 1_000_000
 PAGE = page(row())

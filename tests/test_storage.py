@@ -18,8 +18,8 @@ from kiwoom_nb.errors import JournalError, MissingExtra, SourceError
 from kiwoom_nb.recording import KST
 from kiwoom_nb.schema import COLUMNS, FIELDS
 from kiwoom_nb.storage import frames, load, read_journal, recordings, write_csv, write_excel, write_parquet
-from kiwoom_nb.table import BalanceTable, gaps_frame, rejected_frame
-from kiwoom_nb.told import ATTRS_KEY
+from kiwoom_nb.table import BalanceTable
+from kiwoom_nb.told import ATTRS_KEY, gaps_frame, rejected_frame
 
 SECOND = 1_000_000
 

@@ -17,8 +17,8 @@ from kiwoom_nb import views
 from kiwoom_nb.line import Gap, Line
 from kiwoom_nb.protocol import parse
 from kiwoom_nb.schema import COLUMNS
-from kiwoom_nb.table import BalanceTable, empty_frame, gaps_frame, rejected_frame
-from kiwoom_nb.told import ATTRS_KEY
+from kiwoom_nb.table import BalanceTable, empty_frame
+from kiwoom_nb.told import ATTRS_KEY, gaps_frame, rejected_frame
 from kiwoom_nb.views import read_only
 
 NOON = 1_763_600_400_123_456  # 2025-11-20 10:00:00.123456 KST

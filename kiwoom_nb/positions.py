@@ -1,0 +1,333 @@
+"""Positions: what is held now, from the latest event of each position and what the account told when it was asked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .costs import TAXED_FROM, Costs
+from .holdings import AGGREGATE, Holding
+from .keyed import NONE, Bools, Ints, Key, day_of, days_of, keys_of, moments
+from .latest import KEY, LATEST_COLUMNS, LatestRows
+from .queries import is_lot, is_whole, key_of, lots_of, queries_of
+from .schema import COLUMNS, INT64_MAX, RECEIVED_AT, TIMEZONE, symbol
+from .told import told_by
+
+SOURCES: Final = ("event", "opening")
+PRICE_SOURCES: Final = ("fill", "account", "user")
+_EVENT, _OPENING = range(2)
+_FILL, _ACCOUNT, _USER = range(3)
+_NUMBERS: Final = (
+    "quantity",
+    "orderable_quantity",
+    "average_price",
+    "cost",
+    "price",
+    "base_price",
+    "credit_amount",
+    "credit_interest",
+)
+_MOMENT: Final = pd.DatetimeTZDtype("us", TIMEZONE)
+_VALUES: Final = ("name", "maturity_date", *_NUMBERS, "realized_pnl_today")
+_NAT: Final = np.iinfo(np.int64).min
+
+
+def positions(
+    frame: pd.DataFrame,
+    closed: bool = False,
+    prices: Mapping[str, int] | pd.Series[Any] | None = None,
+    *,
+    costs: Costs | None = None,
+    latest: LatestRows | None = None,
+) -> pd.DataFrame:
+    """Return one row for each (account, symbol, credit_type, loan_date): its latest state, in order of first sight.
+
+    Parameters
+    ----------
+    frame
+        Balance events. Of a selection of rows only the positions in it are told.
+    closed
+        Also those of which nothing is held any more.
+    prices
+        Prices to mark to, by symbol (whole won); those not in it keep the price of their last fill.
+    costs
+        For the break-even price; default: Kiwoom's online fee and the tax of the day.
+    latest
+        The latest rows of ``frame``, where somebody kept them: then the cost does not depend on its length.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``account``, ``symbol``, ``name``, ``credit_type`` (category), ``loan_date``; ``quantity``,
+        ``orderable_quantity``, ``average_price``, ``cost`` (Int64: shares, won); ``price`` (Int64, won) with
+        ``price_source`` (``fill``: of the last fill, ``account``: when the account was asked, ``user``) and
+        ``price_at`` (KST); ``base_price``, ``day_change`` (won), ``day_change_pct`` (against FID 307);
+        ``market_value``, ``unrealized_pnl`` (Int64, won: against ``cost``, which is exact, before fee and tax) and
+        ``unrealized_pnl_pct``; ``weight`` (float64, of the market value of all that is held, 0 to 1);
+        ``realized_pnl_today`` (990 + 992); ``break_even_price`` (Int64, won: the lowest at which a sale of all pays
+        the cost, fees and tax); ``maturity_date``, ``credit_amount``, ``credit_interest``; ``updated_at`` (KST);
+        ``stale`` (bool: the line was down since, or fills were missed then); ``source`` (``event``, or ``opening``:
+        the account told it when it was asked); ``events`` (int64: rows of the frame that are about it). Percentages
+        are float64.
+
+    Raises
+    ------
+    ValueError
+        A price is not a whole number of won.
+
+    Notes
+    -----
+    Loan lots (``03``) stand for themselves; the row that sums them up (``99``) is left out where a lot is known.
+    """
+    lines = _lines(frame, latest_rows(frame) if latest is None else latest)
+    lots = {line.key[:2] for line in lines if is_lot(line.key)}
+    shown = [line for line in lines if (closed or line.quantity) and not (line.is_sum and line.key[:2] in lots)]
+    as_of = max((line.updated_at for line in lines), default=0)
+    return _table(shown, frame, as_of, _checked(prices), costs or Costs())
+
+
+class _Line:
+    """What is known of one position: the values of its latest event, and what the account told after it."""
+
+    def __init__(self, key: Key, first: tuple[int, int, int]) -> None:
+        self.key = key
+        self.first = first  # after which row it was known, by which query, and where among those that it told
+        self.told: dict[str, Any] = dict.fromkeys(_VALUES)
+        self.updated_at = self.price_at = 0
+        self.events = 0
+        self.source = self.price_source = _EVENT
+        self.missed = False  # the account told another state than the events: fills were missed
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it adds up loan lots."""
+        return self.key[2] == AGGREGATE
+
+    @property
+    def quantity(self) -> int | None:
+        """What is held; an unknown number of shares is something."""
+        quantity = self.told["quantity"]
+        return 1 if quantity is None else int(quantity)
+
+    def tell(self, values: dict[str, Any], at: int, events: int) -> None:
+        """Take the latest event."""
+        self.told, self.updated_at, self.price_at, self.events = values, at, at, events
+
+    def ask(self, at: int, held: Holding | None) -> None:
+        """Take what the account told since; where that is nothing, nothing is held."""
+        values, was_known = self.told, self.events > 0
+        if not was_known or day_of(at) != day_of(self.updated_at):  # events tell what was realized on their own day
+            sold = values["quantity"] if held is None else held.sold_today
+            values["realized_pnl_today"] = 0 if sold == 0 else None
+        self.updated_at = at
+        if held is not None:
+            self._price(at, held)
+        quantity, cost = (held.quantity, held.cost) if held is not None and held.quantity else (0, 0)
+        was = values["quantity"], values["cost"] if quantity else 0
+        if was_known and was == (quantity, cost):
+            return
+        self.missed = was_known and (was[0] not in {None, quantity} or was[1] not in {None, cost})
+        self.source = _OPENING
+        values |= {"quantity": quantity, "cost": cost}
+        if held is None:
+            values |= {"orderable_quantity": 0, "average_price": 0}
+            return
+        values |= {
+            "name": values["name"] or held.name,
+            "orderable_quantity": held.orderable_quantity,
+            "average_price": held.average_price,
+        }
+
+    def _price(self, at: int, held: Holding) -> None:
+        if held.price is not None:
+            self.told |= {"price": held.price, "base_price": held.base_price or self.told["base_price"]}
+            self.price_at, self.price_source = at, _ACCOUNT
+
+
+def _lines(frame: pd.DataFrame, latest: LatestRows) -> list[_Line]:
+    """Return what is known of each position, in order of first sight."""
+    columns = latest.columns
+    keys = list(zip(*(columns[name] for name in KEY), strict=True))
+    lines = {key: _Line(key, (2 * first + 1, 0, 0)) for key, first in zip(keys, latest.firsts.tolist(), strict=True)}
+    both = zip(columns["realized_pnl"], columns["credit_realized_pnl"], strict=True)
+    realized = [None if cash is None or credit is None else cash + credit for cash, credit in both]
+    values = zip(*(columns[name] for name in _VALUES[:-1]), realized, strict=True)
+    told = zip(values, columns[RECEIVED_AT], latest.counts.tolist(), strict=True)
+    for line, (row, at, events) in zip(lines.values(), told, strict=True):
+        line.tell(dict(zip(_VALUES, row, strict=True)), at, events)
+    _ask(frame, lines, dict(zip(lines, latest.rows.tolist(), strict=True)))
+    return sorted(lines.values(), key=lambda line: line.first)
+
+
+def latest_rows(frame: pd.DataFrame) -> LatestRows:
+    """Return the latest row of each position of ``frame``, looked for among all its rows."""
+    keys = keys_of(frame)
+    rows = np.zeros(len(keys.firsts), np.int64)
+    rows[keys.ids] = np.arange(len(frame))  # of several the last one written stays
+    few = frame[list(LATEST_COLUMNS)].take(rows)
+    columns = {name: _listed(few[name]) for name in LATEST_COLUMNS}
+    return LatestRows(columns, rows, keys.firsts, np.bincount(keys.ids, minlength=len(rows)))
+
+
+def _listed(column: pd.Series[Any]) -> list[Any]:
+    """Return the values of ``column``, None where blank, days and moments as numbers since the epoch."""
+    if column.name == RECEIVED_AT:
+        values: Any = moments(column)
+    elif COLUMNS[str(column.name)].startswith("datetime64"):
+        values = column.to_numpy("M8[ms]").astype(np.int64)
+    else:
+        values = column.astype("object")
+    blank = column.isna().to_numpy()
+    return [None if is_blank else value for value, is_blank in zip(values.tolist(), blank.tolist(), strict=True)]
+
+
+def _ask(frame: pd.DataFrame, lines: dict[Key, _Line], rows: dict[Key, int]) -> None:
+    """Lay under the events what the account told: the last of its queries is newer than the rows before it."""
+    queries = queries_of(frame, {key[0] for key in lines if key[0] is not None})
+    lots, tells_all = lots_of(lines), is_whole(frame)
+    last = {query.account: query for query in queries}
+    for asked, query in enumerate(queries):
+        told = {key_of(query.account, held, lots): held for held in query.holdings}
+        for number, key in enumerate(told):
+            if key in lines:
+                lines[key].first = min(lines[key].first, (2 * query.place, asked, number))
+            elif tells_all:
+                lines[key] = _Line(key, (2 * query.place, asked, number))
+                lines[key].told["name"] = told[key].name
+        if last[query.account] is query:
+            for key, line in lines.items():
+                if key[0] == query.account and not line.is_sum and rows.get(key, -1) < query.place:
+                    line.ask(query.at, told.get(key))
+
+
+def _checked(prices: Mapping[str, int] | pd.Series[Any] | None) -> dict[str, int]:
+    """Return the user's prices by symbol; blanks are left out."""
+    found = {}
+    for name, price in () if prices is None else prices.items():
+        if pd.isna(price):
+            continue
+        if not 0 <= price <= INT64_MAX or price != int(price):
+            raise ValueError(f"prices[{name!r}] is {price}: a price is a whole number of won, 0 or more.")
+        found[symbol(str(name)) or ""] = int(price)
+    return found
+
+
+def _table(lines: list[_Line], frame: pd.DataFrame, as_of: int, prices: dict[str, int], costs: Costs) -> pd.DataFrame:
+    """Return ``lines`` as a table, valued at the last prices or the user's."""
+    keys = [line.key for line in lines]
+    _mark(lines, prices)
+    numbers: dict[str, Any] = {
+        name: _integers([line.told[name] for line in lines]) for name in (*_NUMBERS, "realized_pnl_today")
+    }
+    quantity, cost, price, base = (numbers[name] for name in ("quantity", "cost", "price", "base_price"))
+    value = quantity * price
+    pnl, day_change = value - cost, price - base
+    updated = np.array([line.updated_at for line in lines], np.int64)
+    realized = numbers["realized_pnl_today"]
+    today = day_of(as_of)
+    earlier = days_of(updated) != today.astype(np.int64)
+    realized[earlier] = 0  # what was told on an earlier day is over
+    columns = {
+        "account": _category(keys, 0, frame),
+        "symbol": _category(keys, 1, frame),
+        "name": _named([line.told["name"] for line in lines], frame["name"].dtype),
+        "credit_type": _category(keys, 2, frame),
+        "loan_date": _dates([key[3] for key in keys]),
+        "quantity": quantity,
+        "orderable_quantity": numbers["orderable_quantity"],
+        "average_price": numbers["average_price"],
+        "cost": cost,
+        "price": price,
+        "price_source": _coded([line.price_source for line in lines], PRICE_SOURCES),
+        "price_at": _moments([line.price_at or _NAT for line in lines]),
+        "base_price": base,
+        "day_change": day_change,
+        "day_change_pct": 100 * _ratio(day_change, base),
+        "market_value": value,
+        "unrealized_pnl": pnl,
+        "unrealized_pnl_pct": 100 * _ratio(pnl, cost),
+        "weight": _ratio(value, value.sum()),
+        "realized_pnl_today": realized,
+        "break_even_price": costs.break_even(cost, quantity, [key[1] or "" for key in keys], max(today, TAXED_FROM)),
+        "maturity_date": _dates([line.told["maturity_date"] for line in lines]),
+        "credit_amount": numbers["credit_amount"],
+        "credit_interest": numbers["credit_interest"],
+        "updated_at": _moments(updated),
+        "stale": _is_stale(frame, updated) | np.array([line.missed for line in lines], np.bool_),
+        "source": _coded([line.source for line in lines], SOURCES),
+        "events": np.array([line.events for line in lines], np.int64),
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def _mark(lines: list[_Line], prices: dict[str, int]) -> None:
+    """Put the user's prices in place of the last ones."""
+    for line in lines if prices else ():
+        own = prices.get(line.key[1] or "")
+        if own is not None:
+            line.told["price"], line.price_at, line.price_source = own, 0, _USER
+
+
+def _is_stale(frame: pd.DataFrame, updated: Ints) -> Bools:
+    """Tell of each moment whether the line was down at any time since."""
+    gaps = told_by(frame).gaps
+    last = max((np.iinfo(np.int64).max if gap.end is None else gap.end for gap in gaps), default=0)
+    stale: Bools = updated < last
+    return stale
+
+
+def _ratio(part: Any, whole: Any) -> npt.NDArray[np.float64]:
+    """Return ``part`` over ``whole``, NaN where either is unknown or there is no whole."""
+    parts, wholes = _floats(part), _floats(whole)
+    ratios = np.full(len(parts), np.nan)
+    np.divide(parts, wholes, out=ratios, where=wholes != 0)
+    return ratios
+
+
+def _floats(values: Any) -> npt.NDArray[np.float64]:
+    if isinstance(values, pd.arrays.IntegerArray):
+        return values.to_numpy(np.float64, na_value=np.nan)
+    return np.asarray(values, np.float64)
+
+
+def _category(keys: list[Key], place: int, frame: pd.DataFrame) -> pd.Categorical:
+    return _named([key[place] for key in keys], frame[KEY[place]].dtype)
+
+
+def _named(values: list[Any], dtype: Any) -> pd.Categorical:
+    """Return a column with the categories that the frame has, and more where an account query told of more."""
+    known = list(dtype.categories) if isinstance(dtype, pd.CategoricalDtype) else []
+    codes = {name: code for code, name in enumerate(known)}
+    for value in values:
+        if value is not None:
+            codes.setdefault(value, len(codes))
+    numbers = np.array([NONE if value is None else codes[value] for value in values], np.int64)
+    wanted = dtype if len(codes) == len(known) else pd.CategoricalDtype(pd.Index(list(codes), dtype="str"))
+    return pd.Categorical.from_codes(numbers, dtype=wanted, validate=False)
+
+
+def _coded(codes: list[int], names: tuple[str, ...]) -> pd.Categorical:
+    return pd.Categorical.from_codes(np.array(codes, np.int8), dtype=_dtype_of(names), validate=False)
+
+
+@functools.cache  # made when it is first used: pandas imports Arrow for it
+def _dtype_of(names: tuple[str, ...]) -> pd.CategoricalDtype:
+    return pd.CategoricalDtype(pd.Index(names, dtype="str"))
+
+
+def _integers(values: list[int | None]) -> pd.arrays.IntegerArray:
+    blank = np.array([value is None for value in values], np.bool_)
+    return pd.arrays.IntegerArray(np.array([value or 0 for value in values], np.int64), blank)
+
+
+def _dates(values: list[int | None]) -> npt.NDArray[np.datetime64]:
+    return np.array([_NAT if value is None else value for value in values], np.int64).view("M8[ms]")
+
+
+def _moments(at: Any) -> Any:
+    return pd.array(np.asarray(at, np.int64), dtype=_MOMENT)
