@@ -14,6 +14,7 @@ from .books import reconcile
 from .errors import ColumnsMissing, NotLive, NotReplayed
 from .fills import fills
 from .frame import LiveFrame
+from .latest import LatestRows
 from .metrics import metrics
 from .playback import Moment, Playback
 from .pnl import By, Scope, realized_pnl, summary
@@ -24,7 +25,10 @@ from .stream import Stream
 from .told import ATTRS_KEY, gaps_frame, holdings_frame, rejected_frame
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from .costs import Costs
+    from .figure_pnl import Split
 
 READ: Final = tuple(name for name in COLUMNS if not name.startswith("extra_") and not name.endswith("_pct"))
 """The columns that an analysis may read."""
@@ -87,9 +91,7 @@ class Accessor:
         See :func:`kiwoom_nb.positions.positions` for the columns. ``closed``: also what is held no more. ``prices``:
         your own, by symbol; else the price is that of the last fill. ``costs``: for the break-even price.
         """
-        source = self._behind()
-        latest = source.latest_rows() if isinstance(source, Stream) else None
-        return positions(self._events("positions()"), closed, prices, costs=costs, latest=latest)
+        return positions(self._events("positions()"), closed, prices, costs=costs, latest=self._latest())
 
     def fills(self, previous: pd.DataFrame | None = None, costs: Costs | None = None) -> pd.DataFrame:
         """Return the fills between the events: time, symbol, side, quantity, price, amount, realized_pnl, confidence.
@@ -124,6 +126,50 @@ class Accessor:
         """
         by_day = summary(self._events("metrics()"), scope).groupby("date")["realized_pnl"].sum()
         return metrics(by_day.astype("int64"), capital)
+
+    # --- drawn ----------------------------------------------------------------------------------------------------
+
+    def plot_realized_pnl(self, by: Split = None, scope: Scope = "position", **look: Any) -> go.Figure:
+        """Draw realized P&L over time as steps, in all or by ``"symbol"``, ``"account"`` or ``"credit"``.
+
+        ``look``: ``colors`` (``"korea"``, ``"colorblind"``, ``"us"``) and ``dark`` (None fits any background). A plain
+        plotly figure; see :mod:`kiwoom_nb.figures`.
+        """
+        from . import figures
+
+        return figures.plot_realized_pnl(self._events("plot_realized_pnl()"), by, scope, **look)
+
+    def plot_drawdown(self, scope: Scope = "position", **look: Any) -> go.Figure:
+        """Draw how far realized P&L lay below its highest of the day (won); ``look`` as above."""
+        from . import figures
+
+        return figures.plot_drawdown(self._events("plot_drawdown()"), scope, **look)
+
+    def plot_positions(self, prices: Mapping[str, int] | pd.Series[Any] | None = None, **look: Any) -> go.Figure:
+        """Draw unrealized P&L by position as bars; ``prices`` as in :meth:`positions`, ``look`` as above."""
+        from . import figures
+
+        frame = self._events("plot_positions()")
+        return figures.plot_positions(frame, prices, latest=self._latest(), **look)
+
+    def plot_allocation(self, prices: Mapping[str, int] | pd.Series[Any] | None = None, **look: Any) -> go.Figure:
+        """Draw what is held as a treemap by market value; ``prices`` as in :meth:`positions`, ``look`` as above."""
+        from . import figures
+
+        frame = self._events("plot_allocation()")
+        return figures.plot_allocation(frame, prices, latest=self._latest(), **look)
+
+    def plot_fills(self, symbol: str | list[str] | None = None, **look: Any) -> go.Figure:
+        """Draw the fills over time, of the symbols traded most or of those named; ``look`` as above."""
+        from . import figures
+
+        return figures.plot_fills(self._events("plot_fills()"), symbol, **look)
+
+    def plot_day(self, costs: Costs | None = None, date: str | None = None, **look: Any) -> go.Figure:
+        """Draw a day as a waterfall: realized, unrealized, fees, tax, net; ``look`` as above."""
+        from . import figures
+
+        return figures.plot_day(self._events("plot_day()"), costs, date, **look)
 
     # --- to files -------------------------------------------------------------------------------------------------
 
@@ -215,6 +261,11 @@ class Accessor:
         if missing:
             raise ColumnsMissing(call, missing)
         return frame
+
+    def _latest(self) -> LatestRows | None:
+        """Return the latest row of each position where a stream keeps them."""
+        source = self._behind()
+        return source.latest_rows() if isinstance(source, Stream) else None
 
     def _behind(self) -> object:
         return self._frame._source if isinstance(self._frame, LiveFrame) else None  # noqa: SLF001 - ours

@@ -6,6 +6,7 @@ from frames import event
 from lines import Server, Tokens, until
 
 import kiwoom_nb as kn
+from kiwoom_nb import figures
 from kiwoom_nb.errors import ColumnsMissing, NotLive
 from kiwoom_nb.samples import DAYS
 from kiwoom_nb.stream import Stream
@@ -237,3 +238,22 @@ def test_holdings_are_what_the_account_told():
     assert held["cost"].tolist() == opening["cost"].tolist()
     assert set(held["account"]) == {"xxxxxx1111"}
     pd.testing.assert_series_equal(empty_frame().kn.holdings.dtypes, held.dtypes)
+
+
+PLOTS = ("plot_realized_pnl", "plot_drawdown", "plot_positions", "plot_allocation", "plot_fills", "plot_day")
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_each_figure_is_one_call_away(name):
+    """`df.kn.plot_...` is the function of the same name, on any frame; the figure names no whole account."""
+    df = kn.load("sample:calm", mask_accounts=True)
+    figure = getattr(df.kn, name)(colors="us", dark=True)
+    assert figure.to_json() == getattr(figures, name)(df, colors="us", dark=True).to_json()
+    assert "1111111111" not in figure.to_json()
+    with pytest.raises(ColumnsMissing, match=name):
+        getattr(pd.DataFrame({"a": [1]}).kn, name)()
+
+
+def test_every_figure_is_offered():
+    """A figure that is added is added to the accessor too."""
+    assert set(figures.__all__) == set(PLOTS)
