@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from .costs import Costs
+    from .dashboard import Dashboard
     from .figure_pnl import Split
 
 READ: Final = tuple(name for name in COLUMNS if not name.startswith("extra_") and not name.endswith("_pct"))
@@ -128,6 +129,16 @@ class Accessor:
         return metrics(by_day.astype("int64"), capital)
 
     # --- drawn ----------------------------------------------------------------------------------------------------
+
+    def dashboard(self, colors: str = "korea") -> Dashboard:
+        """Show positions, realized P&L and fills in a widget that refreshes as events arrive.
+
+        On a replay with a transport bar. ``colors``: ``"korea"`` (red up, blue down), ``"colorblind"`` or ``"us"``.
+        """
+        from .dashboard import dashboard_of
+
+        self._events("dashboard()")
+        return dashboard_of(self._frame, colors)
 
     def plot_realized_pnl(self, by: Split = None, scope: Scope = "position", **look: Any) -> go.Figure:
         """Draw realized P&L over time as steps, in all or by ``"symbol"``, ``"account"`` or ``"credit"``.

@@ -7,7 +7,8 @@ neither are those that repeat an earlier state out of turn: a frame of several e
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -183,7 +184,8 @@ class History:
             self._carry_on()
             self.changes = self.change()
             return
-        for part, changed in zip(self.changes, self.change(rows), strict=True):
+        parts: Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = zip(self.changes, self.change(rows), strict=True)
+        for part, changed in parts:
             part[rows] = changed
 
     def _following(self) -> Ints:

@@ -31,6 +31,7 @@ from .errors import SourceError
 from .frame import LiveFrame
 from .holdings import Holdings
 from .line import Gap
+from .observers import Failed, Observers, Seen
 from .playhead import Playhead
 from .recording import KST
 from .schema import RECEIVED_AT, TIMEZONE
@@ -101,6 +102,8 @@ class Playback:
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
         self._shown: object = None
+        self._moves = 0
+        self._observers = Observers(loop)
         self._waits = Waits(lambda: len(self.frame), self._settle, self._pause_of_waits)
         first = self._recording.iloc[:0]
         first.attrs = {key: value for key, value in self._recording.attrs.items() if key != ATTRS_KEY}
@@ -110,6 +113,11 @@ class Playback:
     def __repr__(self) -> str:
         """Name the recording and the position."""
         return f"<Playback {self._about.server} {self._head.row}/{self._head.rows}>"
+
+    @property
+    def recording(self) -> pd.DataFrame:
+        """All of the recording, whatever is shown of it; not to be written."""
+        return self._recording
 
     # --- shown ----------------------------------------------------------------------------------------------------
 
@@ -128,7 +136,7 @@ class Playback:
         """Return how many rows there are and the virtual time, None at the end: then everything is known."""
         return self._head.row, None if self._head.row == self._head.rows else self._head.time
 
-    def _do(self, action: Callable[[], None]) -> None:
+    def _do(self, action: Callable[[], None], *, is_hurried: bool = True) -> None:
         """Do ``action`` where the frame may move: on the notebook's thread.
 
         A caller on another one (the callback of a widget, a subshell) waits a little for it; the notebook's may be
@@ -137,6 +145,7 @@ class Playback:
         if self._home is None or threading.get_ident() == self._home:
             with self._moving:
                 action()
+            self._tell(is_hurried=is_hurried)
             return
         done: Future[None] = Future()
 
@@ -148,6 +157,7 @@ class Playback:
                 done.set_exception(exc)
             else:
                 done.set_result(None)
+                self._tell()
 
         assert self._loop is not None  # noqa: S101 - a frame without a loop is at home everywhere
         try:
@@ -175,6 +185,10 @@ class Playback:
 
     def _move(self) -> None:
         """Show a new position, let who waits look, and plan the next row."""
+        self._moves += 1
+        self._follow()
+
+    def _follow(self) -> None:
         self._show()
         self._waits.ring()
         self._plan()
@@ -194,7 +208,17 @@ class Playback:
     def _tick(self) -> None:
         self._timer = None
         self._head.advance(self._clock())
-        self._move()
+        self._follow()
+        self._tell()
+
+    # --- who looks ------------------------------------------------------------------------------------------------
+
+    def observe(self, seen: Seen, failed: Failed | None = None) -> Callable[[], None]:
+        """Call ``seen`` after the frame was shown anew or the replay was moved; see ``Stream.observe``."""
+        return self._observers.add(seen, failed, (self._shown, self._moves))
+
+    def _tell(self, *, is_hurried: bool = True) -> None:
+        self._observers.tell((self._shown, self._moves), is_hurried=is_hurried)
 
     # --- for the user ---------------------------------------------------------------------------------------------
 
@@ -325,7 +349,13 @@ class Playback:
         return await self._waits.changed(n, timeout)
 
     def _settle(self, wanted: int) -> bool | None:
-        self.sync()
+        self._do(self._advance, is_hurried=False)
+        settled = self._look(wanted)
+        if settled is not None:
+            self._tell()
+        return settled
+
+    def _look(self, wanted: int) -> bool | None:
         if len(self.frame) >= wanted:
             return True
         may_come = self._head.playing or (self._loop is not None and self._state() == "paused")

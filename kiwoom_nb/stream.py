@@ -25,6 +25,7 @@ from .intake import Intake
 from .labels import say
 from .latest import LatestRows
 from .line import STOPPED
+from .observers import Failed, Observers, Seen
 from .recording import KST, Recorder
 from .session import Session, Tokens, Transport
 from .status import Status
@@ -98,6 +99,7 @@ class Stream:
         self._about = Status(server=server, background=background or loop is None)
         self._decoding = threading.RLock()  # callbacks of widgets may come on another thread than cells do
         self._waits = Waits(lambda: len(self.frame), self._settle)
+        self._observers = Observers(loop)
         self._refresh_is_planned = False
         self._refreshed_at = float("-inf")
         self._paused = False
@@ -161,6 +163,7 @@ class Stream:
                 self._show()
         finally:  # who waits looks for itself, and is told in its own cell what goes wrong
             self._waits.ring()
+        self._tell()
 
     def _decode(self) -> None:
         """Hand what arrived to the table, which decodes in batches. An interrupt loses nothing and doubles nothing."""
@@ -204,6 +207,26 @@ class Stream:
         with contextlib.suppress(RuntimeError):  # the notebook's loop is closed: the kernel is going
             self._loop.call_soon_threadsafe(show, context=contextvars.Context())
             shown.wait(_SHOWN_WITHIN)
+
+    # --- who looks --------------------------------------------------------------------------------------------------
+
+    def observe(self, seen: Seen, failed: Failed | None = None) -> Callable[[], None]:
+        """Call ``seen`` after the frame was shown anew or the status changed; return what ends it.
+
+        It is called on the frame's loop (in a script when somebody syncs or waits), at most 10 times a second, and
+        not at all while nothing happens. What it raises is given to ``failed`` and harms nobody else. Bound methods
+        are held weakly.
+        """
+        return self._observers.add(seen, failed, self._version())
+
+    def _tell(self, *, is_hurried: bool = True) -> None:
+        if self._observers:
+            self._observers.tell(self._version(), is_hurried=is_hurried)
+
+    def _version(self) -> object:
+        """Return what differs once there is something new to see: a PING is nothing new."""
+        with self._decoding:
+            return dataclasses.replace(self.status, as_of=None), self._table.attrs()
 
     # --- for the user -----------------------------------------------------------------------------------------------
 
@@ -250,6 +273,7 @@ class Stream:
         """Show what has arrived, also while paused."""
         self._decode()
         self._show()
+        self._tell()
 
     def start_cell(self) -> None:
         """Show what has arrived before a cell runs, unless the user holds the frame still.
@@ -262,6 +286,7 @@ class Stream:
     def pause(self) -> None:
         """Hold the frame still; receiving and recording go on."""
         self._paused = True
+        self._tell()
 
     def resume(self) -> None:
         """Let the frame grow again, with what arrived meanwhile."""
@@ -288,6 +313,13 @@ class Stream:
 
     def _settle(self, wanted: int) -> bool | None:
         """Return True (and show them) once ``wanted`` rows are there, False if they never will be, else None."""
+        settled = self._look(wanted)
+        self._tell(is_hurried=settled is not None)
+        if settled is False and self._intake.error is not None:
+            raise self._intake.error.with_traceback(None)  # else it would grow with each raise
+        return settled
+
+    def _look(self, wanted: int) -> bool | None:
         ended = self._intake.ended  # looked at first: what arrived before the end is decoded below
         self._decode()
         if self._table.rows >= wanted:
@@ -296,8 +328,6 @@ class Stream:
         if not ended:
             return None
         self._show()
-        if self._intake.error is not None:
-            raise self._intake.error.with_traceback(None)  # else it would grow with each raise
         return False
 
 

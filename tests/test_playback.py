@@ -878,3 +878,92 @@ def test_in_a_kernel_a_wait_in_a_cell_gives_the_rows(kernel):
     assert kernel.run("df.kn.wait(timeout=0.1), df.kn.status.state").value == (False, "paused")
     kernel.run("df.kn.stop()")
     assert kernel.run("df.kn.wait()").value is False
+
+
+# Who looks
+
+
+async def test_on_a_loop_an_observer_sees_rows_and_moves():
+    """Each seek, step, pause, change of speed and stop is told; so is the end of the recording."""
+    replay = here(recorded(0, 5, 10))
+    seen = []
+    replay.observe(lambda: seen.append((len(replay.frame), replay.status.state, replay.speed)))
+
+    async def told(expected):
+        await until_async(lambda: seen[-1:] == [expected])
+        seen.clear()
+
+    replay.seek(2)
+    assert seen == []
+    await told((2, "paused", 1.0))
+    replay.seek(moment(7))  # the same rows, another time
+    await told((2, "paused", 1.0))
+    replay.speed = 10
+    await told((2, "paused", 10.0))
+    replay.play()
+    await told((2, "replaying", 10.0))
+    await told((3, "finished", 10.0))
+    replay.step(-1)
+    await told((2, "paused", 10.0))
+    await asyncio.to_thread(replay.seek, 1)
+    await told((1, "paused", 10.0))
+    replay.stop()
+    await told((1, "stopped", 10.0))
+
+
+async def test_on_a_loop_an_observer_is_not_called_while_nothing_comes():
+    """Neither by the start of a cell nor by a look at the status in a long silence."""
+    replay = here(recorded(0, 5000))
+    replay.play()
+    await asyncio.sleep(0.15)
+    seen = []
+    replay.observe(lambda: seen.append(len(replay.frame)))
+    for _ in range(3):
+        replay.start_cell()
+        str(replay.status)
+        await asyncio.sleep(0.12)
+    assert seen == []
+    replay.stop()
+
+
+async def test_on_a_loop_an_observer_that_fails_does_not_stop_the_replay():
+    """What it raises is given to its hook."""
+    replay = here(recorded(0, 0.05, 0.3))
+    failures = []
+    replay.observe(lambda: 1 / 0, failures.append)
+    replay.play()
+    await until_async(lambda: replay.status.state == "finished")
+    await until_async(lambda: len(failures) >= 2)
+    assert {type(error) for error in failures} == {ZeroDivisionError}
+
+
+async def test_an_observer_keeps_no_replay_alive():
+    """A replay that nobody holds ends, also where somebody looked at it and holds what ends that."""
+    replay = here(recorded(0, 5000))
+    end = replay.observe(list)
+    replay.play()
+    await asyncio.sleep(0.05)
+    gone = weakref.ref(replay)
+    del replay
+    gc.collect()
+    assert gone() is None
+    end()
+
+
+def test_in_a_script_an_observer_is_called_by_each_move_and_sync_that_shows_something(clock):
+    """And by a wait when it is over."""
+    replay = playback(recorded(0, 10, 20), clock)
+    seen = []
+    replay.observe(lambda: seen.append(len(replay.frame)))
+    replay.step()
+    replay.step()
+    replay.seek(1)
+    assert seen == [1, 2, 1]
+    replay.play()
+    clock.now += 10
+    replay.sync()
+    replay.sync()
+    assert seen == [1, 2, 1, 1, 2]
+    clock.now += 10
+    assert replay.wait()
+    assert seen[-1] == 3

@@ -809,3 +809,115 @@ def test_the_latest_row_of_each_position_is_kept_as_rows_are_shown(server, start
     monkeypatch.setattr(BalanceTable, "_read_keys", None)
     assert stream.latest_rows().rows.tolist() == [2, 1]
     assert stream.latest_rows().counts.tolist() == [2, 1]
+
+
+# Who looks
+
+
+async def seen_by(stream):
+    """Return the list of what an observer saw: rows and state."""
+    seen = []
+    stream.observe(lambda: seen.append((len(stream.frame), stream.status.state, stream.status.paused)))
+    return seen
+
+
+@pytest.mark.parametrize("background", [False, True])
+async def test_an_observer_sees_rows_and_states_as_they_come(server, start, background):
+    """Rows are shown by then; a drop, a new connection, a pause and the stop are told like them."""
+    stream = await live_here(start, background=background)
+    await asyncio.sleep(0.15)
+    seen = await seen_by(stream)
+    server.push(*numbered(0, 3))
+    await until_async(lambda: seen[-1:] == [(3, "live", False)])
+    server.open.clear()
+    server.drop()
+    await until_async(lambda: seen[-1][1] == "reconnecting")
+    server.open.set()
+    await until_async(lambda: seen[-1][1] == "live")
+    stream.pause()
+    await until_async(lambda: seen[-1][2])
+    stream.resume()
+    await until_async(lambda: not seen[-1][2])
+    stream.stop()
+    await until_async(lambda: seen[-1][1] == "stopped")
+
+
+async def test_an_observer_hears_of_what_waits_while_paused_and_of_a_sync(server, start):
+    """The display says how many wait; a sync shows them."""
+    stream = await live_here(start)
+    stream.pause()
+    await asyncio.sleep(0.15)
+    waiting = []
+    stream.observe(lambda: waiting.append(stream.status.waiting))
+    server.push(*numbered(0, 2))
+    await until_async(lambda: waiting[-1:] == [2])
+    stream.sync()
+    await until_async(lambda: waiting[-1:] == [0])
+
+
+async def test_an_observer_is_not_called_for_a_ping_nor_at_the_start_of_a_cell(server, start):
+    """Nothing happened: nothing is drawn."""
+    stream = await live_here(start)
+    await asyncio.sleep(0.15)
+    seen = await seen_by(stream)
+    for _ in range(4):
+        server.push(frames.PING)
+        stream.start_cell()
+        await asyncio.sleep(0.12)
+    assert seen == []
+    server.push(*numbered(0, 1))
+    await until_async(lambda: seen)
+
+
+async def test_an_observer_hears_of_a_kick_and_of_one_that_is_given_up(server, start):
+    """The end is the last that is told, once."""
+    stream = await live_here(start)
+    seen = await seen_by(stream)
+    end = stream.observe(lambda: seen.append("not any more"))
+    end()
+    server.push(frames.KICK)
+    await until_async(lambda: seen[-1:] == [(0, "kicked", False)])
+    await asyncio.sleep(0.25)
+    assert seen.count((0, "kicked", False)) == 1
+    assert "not any more" not in seen
+
+
+async def test_an_observer_that_fails_stops_neither_the_stream_nor_the_others(server, start, capsys, caplog):
+    """Its exception is its own: given to its hook, kept, and printed nowhere."""
+    stream = await live_here(start)
+    failures = []
+    stream.observe(lambda: 1 / 0, failures.append)
+    seen = await seen_by(stream)
+    for number in range(2):
+        server.push(*numbered(number, number + 1))
+        await until_async(lambda rows=number + 1: seen and seen[-1][0] == rows)
+    assert {type(error) for error in failures} == {ZeroDivisionError}
+    assert isinstance(stream._observers.error, ZeroDivisionError)
+    assert stream.status.state == "live"
+    assert (capsys.readouterr().err, caplog.text) == ("", "")
+
+
+def test_in_a_script_an_observer_is_called_when_somebody_syncs_or_waits(server, stream):
+    """On the thread that asks, after the rows are there."""
+    seen = []
+    stream.observe(lambda: seen.append((len(stream.frame), threading.get_ident())))
+    server.push(*numbered(0, 2))
+    until(lambda: stream.status.events == 2)
+    assert seen == []
+    stream.sync()
+    stream.sync()
+    assert seen == [(2, threading.get_ident())]
+    threading.Timer(0.05, server.push, numbered(2, 3)).start()
+    assert stream.wait(3, timeout=20)
+    assert seen[-1] == (3, threading.get_ident())
+
+
+def test_in_a_script_a_wait_tells_of_the_state_meanwhile(server, stream):
+    """It may be a long one: what happens to the line is told before any row comes."""
+    seen = []
+    stream.observe(lambda: seen.append(stream.status.state))
+    server.open.clear()
+    threading.Timer(0.05, server.drop).start()
+    assert not stream.wait(timeout=1.5)
+    server.open.set()
+    assert "reconnecting" in seen

@@ -1,0 +1,211 @@
+import json
+import re
+
+import pytest
+from frames import event
+from lines import Server, Tokens, until
+
+import kiwoom_nb as kn
+from kiwoom_nb import labels
+from kiwoom_nb.dashboard import Dashboard
+from kiwoom_nb.dashboard_labels import WORDS
+from kiwoom_nb.stream import Stream
+
+WHOLE_ACCOUNT = re.compile(r"(?<![\d.])(1111111111|2222222222)")
+
+
+@pytest.fixture(params=["ko", "en"])
+def language(request):
+    before = labels._chosen
+    kn.set_language(request.param)
+    yield request.param
+    labels._chosen = before
+
+
+@pytest.fixture
+def korean():
+    before = labels._chosen
+    kn.set_language("ko")
+    yield
+    labels._chosen = before
+
+
+@pytest.fixture
+def live():
+    """A live frame of a script (which shows rows when it asks), and its server."""
+    server = Server()
+    stream = Stream(connect=server.connect, tokens=Tokens(), server="demo", owner="0123456789ab")
+    until(lambda: stream.status.state == "live")
+    yield stream.frame, server
+    stream.stop()
+
+
+def numbers(dashboard):
+    return [one["text"] for one in dashboard._header.state["numbers"]]
+
+
+def big(won):
+    arrow = "▲ +" if won > 0 else "▼ -" if won < 0 else ""
+    return f"{arrow}₩{abs(won):,}"
+
+
+def test_the_big_numbers_are_those_of_the_positions(language):
+    """Nothing is computed a second time: what the head says is what df.kn.positions() says."""
+    df = kn.load("sample:oddities")
+    held = df.kn.positions(closed=True)
+    sums = [int(held[name].sum()) for name in ("unrealized_pnl", "realized_pnl_today", "market_value")]
+    assert numbers(Dashboard(df)) == [big(sums[0]), big(sums[1]), f"₩{sums[2]:,}"]
+
+
+def test_nothing_recorded_looks_live(korean):
+    """The ribbon says what it is: a recording, a replay, mock trading, the real account."""
+    assert Dashboard(kn.load("sample:calm"))._header.state["ribbon"] == "녹화본"
+    replay = kn.replay("sample:calm", autoplay=False)
+    state = Dashboard(replay)._header.state
+    assert (state["ribbon"], state["mode"]) == ("재생 · sample:calm", "replay")
+
+
+def test_it_moves_with_the_rows(live, korean):
+    """Each event that is shown is in the head, the table and the tape."""
+    df, server = live
+    dashboard = Dashboard(df)
+    assert numbers(dashboard) == ["₩0", "₩0", "₩0"]
+    assert "모의" in dashboard._header.state["ribbon"]
+    assert any("체결된 종목만" in note for note in dashboard._header.state["notes"])
+    server.push(event(f930="10", f932="1000", f10="+150", f945="10", f990="0"))
+    assert df.kn.wait(1, timeout=20)
+    assert numbers(dashboard)[0] == "▲ +₩500"
+    assert "삼성전자" in dashboard._fills.value
+    assert "삼성전자" in dashboard.html()
+
+
+def test_a_stopped_stream_leaves_its_last_state(live, korean):
+    """The head says that it was stopped; nothing changes any more."""
+    df, server = live
+    dashboard = Dashboard(df)
+    server.push(event(f930="10", f932="1000", f10="+150"))
+    assert df.kn.wait(1, timeout=20)
+    df.kn.stop()
+    df.kn.sync()
+    assert dashboard._header.state["state"] == "stopped"
+    assert dashboard._is_static
+
+
+def test_a_closed_dashboard_hears_of_nothing(live):
+    """It lets go of the stream, which goes on."""
+    df, server = live
+    dashboard = Dashboard(df)
+    before = dashboard._header.state
+    dashboard.close()
+    server.push(event(f930="10", f932="1000"))
+    assert df.kn.wait(1, timeout=20)
+    assert dashboard._header.state == before
+    assert not df._source._observers
+
+
+def test_two_dashboards_on_one_frame_agree(live):
+    """Each reads the same frame; one that came later shows the same."""
+    df, server = live
+    first = Dashboard(df)
+    server.push(event(f930="10", f932="1000", f10="+150"))
+    assert df.kn.wait(1, timeout=20)
+    second = Dashboard(df)
+    server.push(event(f930="7", f932="700", f10="+160", f946="1"))
+    assert df.kn.wait(2, timeout=20)
+    assert numbers(first) == numbers(second)
+    assert first._fills.value == second._fills.value
+
+
+def test_what_goes_wrong_is_said_once_and_the_stream_goes_on(live, monkeypatch):
+    """No traceback in a cell: the sentence stands under the dashboard."""
+    df, server = live
+    dashboard = Dashboard(df)
+    monkeypatch.setattr(dashboard._tape, "advance", lambda _: 1 / 0)
+    server.push(event(f930="10", f932="1000"))
+    assert df.kn.wait(1, timeout=20)
+    assert "ZeroDivisionError" in dashboard._said.value
+    server.push(event(f930="11", f932="1100"))
+    assert df.kn.wait(2, timeout=20)
+    assert dashboard._said.value.count("ZeroDivisionError") == 1
+
+
+# --- replay -----------------------------------------------------------------------------------------------------------
+
+
+def press(dashboard, **message):
+    dashboard._bar._take(None, message, None)
+    dashboard._refresh()
+
+
+def test_the_transport_bar_moves_the_replay(korean):
+    """Step both ways, scrub, jump; what is shown is what was known there."""
+    df = kn.replay("sample:oddities", autoplay=False)
+    dashboard = Dashboard(df)
+    press(dashboard, do="seek", row=100)
+    assert len(df) == dashboard._bar.state["row"] == 100
+    press(dashboard, do="step", n=-1)
+    assert len(df) == 99
+    held = df.kn.positions(closed=True)
+    assert numbers(dashboard)[1] == big(int(held["realized_pnl_today"].sum()))
+    press(dashboard, do="drawdown")
+    steps = kn.load("sample:oddities").kn.realized_pnl()
+    fall = steps - steps.cummax().clip(lower=0)
+    assert df["received_at"].iloc[-1] == fall.idxmin()
+    press(dashboard, do="next_fill")
+    assert df.kn.fills()["row"].iloc[-1] == len(df) - 1
+
+
+def test_a_nonsense_message_of_a_page_is_said_and_changes_nothing(korean):
+    """A page may send anything."""
+    df = kn.replay("sample:calm", autoplay=False, start=5)
+    dashboard = Dashboard(df)
+    press(dashboard, do="seek", row="x")
+    assert "ValueError" in dashboard._said.value
+    assert len(df) == 5
+
+
+def test_marks_tell_gaps_fills_and_the_drawdown():
+    """As parts of the whole, so that the page need not know more."""
+    bar = Dashboard(kn.replay("sample:oddities", autoplay=False))._bar
+    kinds = {mark["kind"] for mark in bar.marks}
+    assert kinds == {"fill", "gap", "drawdown"}
+    assert all(0 <= mark["at"] <= 1 for mark in bar.marks)
+
+
+# --- without a kernel -------------------------------------------------------------------------------------------------
+
+
+def test_the_snapshot_is_one_file_without_script(tmp_path, korean):
+    """It opens anywhere: the numbers, the table, the line as SVG, the tape."""
+    df = kn.load("sample:busy")
+    path = Dashboard(df).snapshot(tmp_path / "x.html")
+    text = path.read_text("utf-8")
+    for piece in ("<svg", "삼성전자", "평가손익", *numbers(Dashboard(df))):
+        assert piece in text
+    assert "<script" not in text
+
+
+def test_no_account_reaches_a_trait_or_an_output(language):
+    """What is masked in the frame is masked everywhere."""
+    df = kn.replay("sample:oddities", autoplay=False, start=200)
+    dashboard = Dashboard(df)
+    for chosen in range(4):
+        dashboard._tabs.selected_index = chosen
+    widgets = [dashboard, dashboard._header, dashboard._table, dashboard._pnl, dashboard._bars, dashboard._map]
+    said = [json.dumps(one.get_state(), default=str) for one in [*widgets, dashboard._fills, dashboard._bar]]
+    assert not any(WHOLE_ACCOUNT.search(text) for text in [*said, dashboard.html()])
+    assert "xxxxxx1111" in dashboard.html()
+
+
+def test_an_unknown_choice_of_colors_is_named():
+    """The sentence says what there is."""
+    with pytest.raises(ValueError, match="colors='green'"):
+        kn.load("sample:calm").kn.dashboard(colors="green")
+
+
+def test_every_word_is_there_in_both_languages():
+    """With the same values to put in."""
+    for korean_word, english in WORDS.values():
+        assert korean_word.strip()
+        assert english.strip()
+        assert set(re.findall(r"{(\w+)", korean_word)) == set(re.findall(r"{(\w+)", english))
