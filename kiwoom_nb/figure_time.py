@@ -84,8 +84,6 @@ def time_axis(look: Theme, at: Ints, **more: Any) -> dict[str, Any]:
         "hoverformat": "%Y-%m-%d %H:%M:%S" if is_long else "%H:%M:%S",
         "tickangle": 0,
     }
-    if len(at):  # else what happened last would stand on the border
-        shown["autorangeoptions"] = {"include": _text(int(at[-1] + (at[-1] - at[0]) // 60))}
     return axis(look, **{**shown, "rangebreaks": breaks, **more})
 
 

@@ -100,9 +100,9 @@ class _Steps:
         self.step = np.where(told, total - before, 0)
         self.again = again
         if scope == "position":
-            self._leave_out_sums(frame, keys, total)
+            self._leave_out_sums(frame, keys, total, told)
 
-    def _leave_out_sums(self, frame: pd.DataFrame, keys: Keys, total: Ints) -> None:
+    def _leave_out_sums(self, frame: pd.DataFrame, keys: Keys, total: Ints, told: Bools) -> None:
         """Count rows that sum up lots only until one of the lots is known, and take them back then."""
         names = keys.labels(frame)
         for number, name in enumerate(names):
@@ -114,7 +114,7 @@ class _Steps:
             known = int(min(lots))
             own = np.flatnonzero(keys.ids == number)
             self.step[own[own > known]] = 0
-            before = own[own < known]
+            before = own[(own < known) & told[own]]
             if len(before) and self.days[before[-1]] == self.days[known]:
                 self.step[known] -= total[before[-1]]
 

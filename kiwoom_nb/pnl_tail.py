@@ -61,7 +61,7 @@ class PnlTail:
         self._last: dict[
             Any, tuple[int, int]
         ] = {}  # of each position: the day of its last row that tells, what it told
-        self._sums: dict[Key, tuple[int, int]] = {}  # the last row of each that sums up lots: its day, what it held
+        self._sums: dict[Key, tuple[int, int]] = {}  # the last row of each that sums up lots: its day, what it told
         self._with_lots: set[tuple[str | None, str | None]] = set()  # account and symbol of which a lot is known
 
     def take(self, frame: pd.DataFrame) -> PnlPoints:
@@ -112,13 +112,14 @@ class PnlTail:
             if by_account or key[2] != AGGREGATE or key[:2] not in self._with_lots:
                 self._total += step
         if key[2] != CASH and not by_account:
-            self._leave_out_sums(key, day, total)
+            self._leave_out_sums(key, day, total, is_told=is_told)
         return self._total
 
-    def _leave_out_sums(self, key: Key, day: int, total: int) -> None:
+    def _leave_out_sums(self, key: Key, day: int, total: int, *, is_told: bool) -> None:
         """Take back what rows that sum up lots told, as soon as one of the lots is known."""
         if key[2] == AGGREGATE:
-            self._sums[key] = day, total
+            if is_told:
+                self._sums[key] = day, total
         elif is_lot(key) and key[:2] not in self._with_lots:
             self._with_lots.add(key[:2])
             for summed, before in self._sums.items():

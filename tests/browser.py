@@ -183,8 +183,16 @@ class Page:
         options = {"viewport": {"width": width, "height": height}, "locale": "ko-KR", "timezone_id": "Asia/Seoul"}
         self.context = self.do(lab.browser.chrome.new_context(**options))
         self.page = self.do(self.context.new_page())
-        self.page.on("pageerror", lambda error: self.said.append(f"raised: {error}"))
-        self.page.on("console", self._listen)
+        self.listen("pageerror", lambda error: self.said.append(f"raised: {error}"))
+        self.listen("console", self._listen)
+
+    def listen(self, event, heard):
+        """Hear of an event of the page from now on; Playwright wants to be told on the browser's own loop."""
+
+        async def begin():
+            self.page.on(event, heard)
+
+        self.do(begin())
 
     def _listen(self, message):
         if message.type == "error":

@@ -20,7 +20,7 @@ for raw in frames[{start}:{stop}]:
 VALUES = ".kn-header .kn-value"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def replay(lab):
     """A replay's dashboard that stands still."""
     cell = f'{BEGIN}\ndf = kn.replay("sample:oddities", autoplay=False, start=150)\nd = df.kn.dashboard()\nd'
@@ -35,7 +35,7 @@ def shown(page, selector):
 
 
 def test_numbers_change_as_the_server_pushes_and_the_light_tells_the_line(lab):
-    """The dashboard appears empty, moves by itself, goes through a drop and a reconnect, and says when it is stopped."""
+    """It appears empty, moves by itself, goes through a drop and a reconnect, is held still, and is stopped."""
     with lab.notebook(f"{BEGIN}{SERVE}", height=1400) as page:
         page.run_all()
         page.until("() => document.querySelector('.kn-light.kn-live')")
@@ -53,23 +53,16 @@ def test_numbers_change_as_the_server_pushes_and_the_light_tells_the_line(lab):
         page.python(PUSH.format(start=30, stop=60))
         page.until("() => document.querySelector('.kn-header').innerText.includes('60건')")
         assert page.texts(VALUES) != before
+        page.click("button:has-text('화면 멈춤')")  # held still, while recording goes on
+        page.python(PUSH.format(start=60, stop=70))
+        page.until("() => document.querySelector('.kn-header').innerText.includes('10건 대기')")
+        page.click("button:has-text('화면 계속')")
+        page.until("() => !document.querySelector('.kn-header').innerText.includes('대기')")
+        assert "이벤트 70건" in shown(page, ".kn-header")
         page.python("df.kn.stop(); server.close()")
         page.until("() => document.querySelector('.kn-static svg')")
         html = page.outputs(0)[-1]["data"]["text/html"]
         assert "1111111111" not in "".join(html)
-
-
-def test_the_display_is_held_while_recording_goes_on(lab):
-    """The button holds the frame still and says how many wait; pressed again, they are there."""
-    with lab.notebook(f"{BEGIN}{SERVE}", height=1400) as page:
-        page.run_all()
-        page.until("() => document.querySelector('.kn-light.kn-live')")
-        page.click("button:has-text('화면 멈춤')")
-        page.python(PUSH.format(start=0, stop=10))
-        page.until("() => document.querySelector('.kn-header').innerText.includes('10건 대기')")
-        page.click("button:has-text('화면 계속')")
-        page.until("() => !document.querySelector('.kn-header').innerText.includes('대기')")
-        page.python("df.kn.stop(); server.close()")
 
 
 def test_a_replay_is_driven_by_mouse_and_keyboard(replay):
@@ -105,18 +98,12 @@ def test_tabs_show_their_charts(replay):
     assert "매수" in shown(replay, ".kn-tape tbody")
 
 
-@pytest.mark.parametrize("width", [1280, 375])
-def test_nothing_is_cut_off(lab, width):
+def test_nothing_is_cut_off_on_a_phone_in_the_dark(replay):
     """On a phone as on a desk, light and dark: the dashboard is no wider than its cell."""
-    cell = f'{BEGIN}\ndf = kn.replay("sample:calm", autoplay=False, start=40)\ndf.kn.dashboard()'
-    with lab.notebook(cell, width=1280, height=1400, dark=width == 375) as page:
-        page.run_all()
-        page.until("() => document.querySelectorAll('.kn-header .kn-value').length === 3")
-        if width == 375:
-            page.js("() => { jupyterapp.shell.collapseLeft(); jupyterapp.shell.collapseRight(); }")
-            page.resize(480, 1400)
-        page.until("() => document.querySelector('.kn-dashboard .js-plotly-plot')")
-        over = page.js(
-            "() => { const box = document.querySelector('.kn-dashboard'); return box.scrollWidth - box.clientWidth; }"
-        )
-        assert over <= 2
+    over = "() => { const box = document.querySelector('.kn-dashboard'); return box.scrollWidth - box.clientWidth; }"
+    assert replay.js(over) <= 2
+    replay.js("() => { jupyterapp.shell.collapseLeft(); jupyterapp.shell.collapseRight(); }")
+    replay.js("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    replay.resize(480, 1400)  # a cell is 375 px wide then
+    replay.until("() => document.querySelector('.kn-dashboard').clientWidth < 430")
+    assert replay.js(over) <= 2

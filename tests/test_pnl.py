@@ -138,6 +138,8 @@ def test_sums_of_lots_are_never_added_to_the_lots():
     )
     assert realized_pnl(df).tolist() == [70, 50, 50, 60]
     assert realized_pnl(df.iloc[1:]).tolist() == [50, 50, 60]
+    blank = table_of(event(**total, f992="70"), event(**total, f992="?"), event(**lot, f992="50"))
+    assert realized_pnl(blank).tolist() == [70, 70, 50]
 
 
 def test_a_blank_changes_nothing():
