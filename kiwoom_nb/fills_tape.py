@@ -12,6 +12,7 @@ from .fills import follow
 from .history import End
 
 SHOWN: Final = 40
+_NUMBERS: Final = {"quantity", "price", "amount", "pnl"}
 _COLUMNS: Final = ("time", "name", "side", "quantity", "price", "amount", "pnl", "certainty")
 
 
@@ -39,11 +40,15 @@ class FillsTape:
         """Return the tape as an HTML table."""
         if self._latest is None or self._latest.empty:
             return f"<p>{html.escape(say('no_fills'))}</p>"
-        head = "".join(f"<th>{html.escape(say(name))}</th>" for name in _COLUMNS)
+        head = "".join(f'<th class="{_class_of(name)}">{html.escape(say(name))}</th>' for name in _COLUMNS)
         latest = self._latest.iloc[::-1]
         records = (dict(zip(latest.columns, row, strict=True)) for row in latest.itertuples(index=False))
         rows = "".join(map(_row, records))
         return f'{_STYLE}<div class="kn-tape"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _class_of(name: str) -> str:
+    return "kn-n" if name in _NUMBERS else ""
 
 
 def _row(fill: dict[str, Any]) -> str:
@@ -55,7 +60,7 @@ def _row(fill: dict[str, Any]) -> str:
         ("kn-n", _number(fill["quantity"])),
         ("kn-n", _number(fill["price"], sign="₩")),
         ("kn-n", _number(fill["amount"], sign="₩")),
-        ("kn-n", _signed(fill["realized_pnl"]) if side == "sell" else ""),
+        (f"kn-n {_direction(fill['realized_pnl'])}", _signed(fill["realized_pnl"]) if side == "sell" else ""),
         ("", say(str(fill["confidence"]))),
     ]
     title = html.escape(str(fill["reason"]), quote=True)
@@ -68,6 +73,11 @@ def _row(fill: dict[str, Any]) -> str:
 
 def _number(value: Any, sign: str = "") -> str:
     return "–" if pd.isna(value) else f"{sign}{int(value):,}"
+
+
+def _direction(value: Any) -> str:
+    """Return the class of a gain or a loss, which have the colours of buy and sell; signs and arrows say the same."""
+    return "" if pd.isna(value) or not value else "kn-buy" if value > 0 else "kn-sell"
 
 
 def _signed(value: Any) -> str:
@@ -85,7 +95,7 @@ _STYLE: Final = """<style>
   border-bottom: 1px solid var(--jp-border-color2, #ddd); }
 .kn-tape th { position: sticky; top: 0; background: var(--jp-layout-color0, #fff);
   color: var(--jp-ui-font-color2, #616161); }
-.kn-tape td.kn-n { text-align: right; font-variant-numeric: tabular-nums; }
+.kn-tape td.kn-n, .kn-tape th.kn-n { text-align: right; font-variant-numeric: tabular-nums; }
 .kn-tape .kn-buy { color: #d32f2f; } .kn-tape .kn-sell { color: #1565c0; }
 [data-jp-theme-light="false"] .kn-tape .kn-buy { color: #ff7b72; }
 [data-jp-theme-light="false"] .kn-tape .kn-sell { color: #79b8ff; }
