@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .holdings import AGGREGATE, Holding
-from .keyed import BUY, NONE, SELL, Bools, Ints, Key, days_of, keys_of
+from .keyed import BUY, NONE, SELL, Bools, Ints, Key, days_of, keys_of, previous_of
 from .queries import comes_after, is_part, is_whole, key_of, lots_of, queries_of, stop_of
 from .states import REMEMBERED, Placed, State, States, by_key, joined, states_of_rows
 
@@ -124,16 +124,7 @@ class History:
 
     def _link(self) -> Ints:
         """Return the state before each, of the same position."""
-        order, is_state, key = self._order, self.states.is_state, self.states.key[self._order]
-        before = np.full(len(order), NONE)
-        if is_state.all():
-            before[1:] = np.where(key[1:] == key[:-1], order[:-1], NONE)
-        else:
-            last = np.maximum.accumulate(np.where(is_state[order], np.arange(len(order)), NONE))[:-1]
-            before[1:] = np.where((last >= 0) & (key[last] == key[1:]), order[last], NONE)
-        linked = np.empty(len(order), np.int64)
-        linked[order] = before
-        return linked
+        return previous_of(self.states.key, self.states.is_state, self._order)
 
     def _fill_in(self, rows: Ints) -> None:
         """Read a blank quantity off the shares bought today (945), which change with it."""

@@ -21,6 +21,7 @@ _KST: Final = 9 * 3_600_000_000
 NONE: Final = -1
 _NAT: Final = np.iinfo(np.int64).min
 _DENSE: Final = 1 << 22  # so many combinations of codes are counted in an array; more are hashed
+_SMALL: Final = 1 << 15  # numpy sorts 16-bit numbers in linear time
 SIDE_CODES: Final = {name: code for code, name in enumerate(SIDES.values())}
 SELL: Final = SIDE_CODES["sell"]
 BUY: Final = SIDE_CODES["buy"]
@@ -79,6 +80,25 @@ def names_of(few: pd.DataFrame) -> list[Key]:
     texts = [[None if pd.isna(value) else str(value) for value in few[name]] for name in KEY[:3]]
     days = few[KEY[3]].to_numpy("M8[ms]").astype(np.int64).tolist()
     return list(zip(*texts, [None if day == _NAT else day for day in days], strict=True))
+
+
+def order_of(ids: Ints) -> Ints:
+    """Return the order of the rows by ``ids``, those of one id in the order in which they are."""
+    return np.argsort(ids.astype(np.int16) if ids.max(initial=0) < _SMALL else ids, kind="stable")
+
+
+def previous_of(ids: Ints, counts: Bools, order: Ints) -> Ints:
+    """Return for each row the last one before it of the same id that ``counts``, -1 where there is none."""
+    sorted_ids = ids[order]
+    before = np.full(len(ids), NONE)
+    if counts.all():
+        before[1:] = np.where(sorted_ids[1:] == sorted_ids[:-1], order[:-1], NONE)
+    else:
+        last = np.maximum.accumulate(np.where(counts[order], np.arange(len(ids)), NONE))[:-1]
+        before[1:] = np.where((last >= 0) & (sorted_ids[last] == sorted_ids[1:]), order[last], NONE)
+    previous = np.empty(len(ids), np.int64)
+    previous[order] = before
+    return previous
 
 
 # --- numbers of columns -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pandas as pd
 from .errors import ScopeWarning
 from .fills import fills
 from .holdings import AGGREGATE
-from .keyed import BUY, NONE, Bools, Ints, Keys, days_of, keys_of, moments, numbers, sides
+from .keyed import BUY, Bools, Ints, Keys, days_of, keys_of, moments, numbers, order_of, previous_of, sides
 from .line import Gap
 from .positions import positions
 from .queries import is_lot
@@ -27,7 +27,6 @@ Scope = Literal["position", "account"]
 By = Literal["symbol", "account"] | None
 
 _SCOPES: Final = ("position", "account")
-_SMALL: Final = 1 << 15  # numpy sorts 16-bit numbers in linear time
 
 
 def realized_pnl(frame: pd.DataFrame, by: By = None, scope: Scope = "position") -> pd.Series[int] | pd.DataFrame:
@@ -92,7 +91,7 @@ class _Steps:
                 told &= ~blank
         keys = keys_of(frame)
         ids = keys.ids if scope == "position" else _codes(frame["account"])
-        self.previous = _previous(ids, told)
+        self.previous = previous_of(ids, told, order_of(ids))
         total = cash + credit
         before = np.where(self.previous >= 0, total[self.previous], 0)
         again = self.days[self.previous] != self.days
@@ -173,21 +172,6 @@ def _codes(column: pd.Series[Any]) -> Ints:
     """Return a code from 1 for each category, 0 where it is blank."""
     codes: Ints = column.astype("category").cat.codes.to_numpy() + np.int64(1)
     return codes
-
-
-def _previous(ids: Ints, told: Bools) -> Ints:
-    """Return for each row the one before of the same id that tells something, -1 where there is none."""
-    order = np.argsort(ids.astype(np.int16) if ids.max(initial=0) < _SMALL else ids, kind="stable")
-    sorted_ids = ids[order]
-    before = np.full(len(ids), NONE)
-    if told.all():
-        before[1:] = np.where(sorted_ids[1:] == sorted_ids[:-1], order[:-1], NONE)
-    else:
-        last = np.maximum.accumulate(np.where(told[order], np.arange(len(ids)), NONE))[:-1]
-        before[1:] = np.where((last >= 0) & (sorted_ids[last] == sorted_ids[1:]), order[last], NONE)
-    previous = np.empty(len(ids), np.int64)
-    previous[order] = before
-    return previous
 
 
 # --- by day -----------------------------------------------------------------------------------------------------------

@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .keyed import NONE, Bools, Ints, moments, numbers, sides
+from .keyed import NONE, Bools, Ints, moments, numbers, order_of, sides
 from .schema import RECEIVED_AT
 
 REMEMBERED: Final = 16
 """Among so many states of a position a repetition is looked for; an auction tells of as many within a second."""
-_SMALL: Final = 1 << 15  # numpy sorts 16-bit numbers in linear time
 
 
 class State(NamedTuple):
@@ -115,8 +114,7 @@ def joined(rows: States, others: Sequence[Placed]) -> States:
 
 def by_key(states: States, rows: int) -> Ints:
     """Return the order of the states by position and place; that of the rows among themselves is known."""
-    few = int(states.key.max(initial=0)) < _SMALL
-    order = np.argsort(states.key[:rows].astype(np.int16) if few else states.key[:rows], kind="stable")
+    order = order_of(states.key[:rows])
     if len(states.key) == rows:
         return order
     span = 2 * (rows + REMEMBERED) + 2

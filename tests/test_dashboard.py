@@ -1,9 +1,11 @@
 import json
 import re
 
+import nbformat
 import pytest
 from frames import event
 from lines import Server, Tokens, until
+from nbclient import NotebookClient
 
 import kiwoom_nb as kn
 from kiwoom_nb import labels
@@ -209,3 +211,22 @@ def test_every_word_is_there_in_both_languages():
         assert korean_word.strip()
         assert english.strip()
         assert set(re.findall(r"{(\w+)", korean_word)) == set(re.findall(r"{(\w+)", english))
+
+
+def test_a_saved_notebook_holds_no_account_and_no_token(tmp_path):
+    """Everything is searched that lands in the file: outputs, and the state of all widgets."""
+    cells = [
+        "import kiwoom_nb as kn\nday = kn.simulate(3, events=80)\nserver = kn.serve(day, speed=float('inf'))",
+        "df = kn.stream_balances(url=server.url, token=server.token)\nd = df.kn.dashboard()\nd",
+        "df.kn.wait(80, timeout=30)",
+        "d._tabs.selected_index = 1\nd._tabs.selected_index = 2\nawait __import__('asyncio').sleep(1.5)",
+        "df",
+        "print(server.token == 'x', df.kn.status)\nopen('token', 'w').write(server.token)\ndf.kn.stop()\nserver.close()",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    saved = nbformat.writes(notebook)
+    assert notebook.metadata["widgets"]
+    assert "xxxxxx1111" in saved
+    assert not WHOLE_ACCOUNT.search(saved)
+    assert (tmp_path / "token").read_text() not in saved

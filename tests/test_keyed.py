@@ -6,7 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiwoom_nb import keyed
-from kiwoom_nb.keyed import BUY, NONE, SELL, day_of, days_of, keys_of, moments, numbers, sides
+from kiwoom_nb.keyed import (
+    BUY,
+    NONE,
+    SELL,
+    day_of,
+    days_of,
+    keys_of,
+    moments,
+    numbers,
+    order_of,
+    previous_of,
+    sides,
+)
 from kiwoom_nb.latest import KEY
 from kiwoom_nb.table import empty_frame
 
@@ -80,3 +92,11 @@ def test_sides_are_numbers(dtype):
     """Also where the column is no category any more, or one of other categories."""
     assert sides(pd.Series(["buy", None, "sell"], dtype=dtype)).tolist() == [BUY, NONE, SELL]
     assert sides(FRAME["side"]).tolist() == FRAME["side"].astype("object").map({"sell": SELL, "buy": BUY}).tolist()
+
+
+def test_the_one_before_is_the_last_of_its_id_that_counts():
+    """Whatever lies between; the first of an id has none."""
+    ids = np.array([0, 1, 0, 0, 1, 2, 0])
+    counts = np.array([True, True, True, False, True, True, True])
+    assert previous_of(ids, np.ones(7, bool), order_of(ids)).tolist() == [-1, -1, 0, 2, 1, -1, 3]
+    assert previous_of(ids, counts, order_of(ids)).tolist() == [-1, -1, 0, 2, 1, -1, 2]
