@@ -183,7 +183,7 @@ class Page:
         options = {"viewport": {"width": width, "height": height}, "locale": "ko-KR", "timezone_id": "Asia/Seoul"}
         self.context = self.do(lab.browser.chrome.new_context(**options))
         self.page = self.do(self.context.new_page())
-        self.listen("pageerror", lambda error: self.said.append(f"raised: {error}"))
+        self.listen("pageerror", self._note_error)
         self.listen("console", self._listen)
 
     def listen(self, event, heard):
@@ -193,6 +193,12 @@ class Page:
             self.page.on(event, heard)
 
         self.do(begin())
+
+    def _note_error(self, error):
+        """Note what was raised, with its stack; what JupyterLab raises in its own files is not about our widgets."""
+        frames = [line for line in (error.stack or "").splitlines() if line.lstrip().startswith("at ")]
+        if not frames or not all("/static/lab/" in frame for frame in frames):
+            self.said.append(f"raised: {error.stack or error}")
 
     def _listen(self, message):
         if message.type == "error":
