@@ -85,9 +85,9 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._bar = ReplayBar(self._source, self._fail) if isinstance(self._source, Playback) else None
         super().__init__([*self._above(), self._header, self._table, self._tabs, self._buttons(), self._said])
         self.add_class("kn-dashboard")
-        self._refresh()
         self._unobserve: Callable[[], None] = _nothing
-        if isinstance(self._source, Stream | Playback):
+        self._refresh()
+        if isinstance(self._source, Stream | Playback) and not self._is_static:
             self._unobserve = self._source.observe(self._refresh, self._fail)
 
     def _above(self) -> list[ipywidgets.Widget]:
@@ -102,7 +102,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         frame = self._plain()
         status = self._source.status if isinstance(self._source, Stream | Playback) else None
         held = positions(frame, closed=True, latest=self._latest())
-        state = header_state(frame, held, status, colors=self._colors, error=self._error)
+        ended_by = "" if status is None or status.error is None else str(status.error)
+        state = header_state(frame, held, status, colors=self._colors, error=ended_by)
         if state != self._header.state:
             self._header.state = state
         now = pd.Timestamp(status.as_of) if self._bar is not None and status is not None and status.as_of else None
@@ -230,8 +231,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         return target
 
     def _bundle(self) -> dict[str, Any]:
-        text = repr(self._header.state["ribbon"]).strip("'")
-        return {"text/html": self.html(), "text/plain": f"kiwoom_nb dashboard: {text}"}
+        return {"text/html": self.html(), "text/plain": f"kiwoom_nb dashboard: {self._header.state['ribbon']}"}
 
     def _ipython_display_(self) -> None:
         """Show the live view, and beside it what a saved notebook shows without a kernel."""
@@ -256,7 +256,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def close(self) -> None:
         """End it: it hears of nothing any more and lets go of its widgets."""
         self._unobserve()
-        for widget in (self._header, self._table, self._pnl, self._bars, self._map, self._fills, self._tabs):
+        for widget in (*self.children, *self._tabs.children):
             widget.close()
         super().close()
 

@@ -3,7 +3,7 @@ import re
 
 import nbformat
 import pytest
-from frames import event
+from frames import KICK, event
 from lines import Server, Tokens, until
 from nbclient import NotebookClient
 
@@ -91,6 +91,29 @@ def test_a_stopped_stream_leaves_its_last_state(live, korean):
     df.kn.sync()
     assert dashboard._header.state["state"] == "stopped"
     assert dashboard._is_static
+
+
+def test_of_a_stopped_stream_the_last_state_is_shown(live):
+    """Asked for afterwards, it is the same; there is nothing to hear of any more."""
+    df, server = live
+    server.push(event(f930="10", f932="1000", f10="+150"))
+    assert df.kn.wait(1, timeout=20)
+    df.kn.stop()
+    dashboard = df.kn.dashboard()
+    assert dashboard._is_static
+    assert numbers(dashboard)[0] == "▲ +₩500"
+    assert not df._source._observers
+
+
+def test_why_a_stream_ended_stands_in_the_head(live):
+    """Who was kicked out reads by whom and what to do, without asking for the status."""
+    df, server = live
+    dashboard = Dashboard(df)
+    server.push(KICK)
+    until(lambda: df.kn.status.state == "kicked")
+    df.kn.sync()
+    assert dashboard._header.state["state"] == "kicked"
+    assert "R10001" in dashboard._header.state["error"]
 
 
 def test_a_closed_dashboard_hears_of_nothing(live):
