@@ -214,7 +214,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         """Return the last state as HTML without script: the numbers, the table, realized P&L, the tape."""
         state = self._header.state
         numbers = "".join(
-            f"<td style='padding:0 2em 0 0'>{html.escape(one['label'])}<br><b>{html.escape(one['text'])}</b> "
+            f"<td style='padding:0 2em 0 0;text-align:left'>{html.escape(one['label'])}<br>"
+            f"<b>{html.escape(one['text'])}</b> "
             f"{html.escape(one['note'])}</td>"
             for one in state["numbers"]
         )

@@ -87,15 +87,16 @@ def _signed(value: Any) -> str:
     return f"{arrow}₩{abs(int(value)):,}"
 
 
+# JupyterLab aligns the cells of a rendered table to the right, so what is meant has to insist.
 _STYLE: Final = """<style>
 .kn-tape { max-height: 320px; overflow: auto; font-size: 13px;
   font-family: Pretendard, "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", "Noto Sans CJK KR", sans-serif; }
 .kn-tape table { border-collapse: collapse; width: 100%; }
-.kn-tape th, .kn-tape td { padding: 2px 8px; text-align: left; white-space: nowrap;
+.kn-tape th, .kn-tape td { padding: 2px 8px; text-align: left !important; white-space: nowrap;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); }
 .kn-tape th { position: sticky; top: 0; background: var(--jp-layout-color0, #fff);
   color: var(--jp-ui-font-color2, #616161); }
-.kn-tape td.kn-n, .kn-tape th.kn-n { text-align: right; font-variant-numeric: tabular-nums; }
+.kn-tape td.kn-n, .kn-tape th.kn-n { text-align: right !important; font-variant-numeric: tabular-nums; }
 .kn-tape .kn-buy { color: #d32f2f; } .kn-tape .kn-sell { color: #1565c0; }
 [data-jp-theme-light="false"] .kn-tape .kn-buy { color: #ff7b72; }
 [data-jp-theme-light="false"] .kn-tape .kn-sell { color: #79b8ff; }
