@@ -1,6 +1,7 @@
 """The dashboard in a real JupyterLab: what a person sees and does."""
 
 import pytest
+from lines import until
 
 pytest_plugins = ("browser",)
 
@@ -52,7 +53,7 @@ def test_numbers_change_as_the_server_pushes_and_the_light_tells_the_line(lab):
         page.until("() => document.querySelector('.kn-light.kn-live')")
         page.python(PUSH.format(start=30, stop=60))
         page.until("() => document.querySelector('.kn-header').innerText.includes('60건')")
-        assert page.texts(VALUES) != before
+        until(lambda: page.texts(VALUES) != before)  # what came is counted before its rows are shown
         page.click("button:has-text('화면 멈춤')")  # held still, while recording goes on
         page.python(PUSH.format(start=60, stop=70))
         page.until("() => document.querySelector('.kn-header').innerText.includes('10건 대기')")

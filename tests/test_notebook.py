@@ -97,8 +97,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the ba
 df = kn.stream_balances(url=os.environ["URL"], token=os.environ["TOKEN"])
 while df.kn.status.state != "live":
     df.kn.wait(timeout=0.01)
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)  # inside, for the signal may come at once
     df.kn.wait()
 except KeyboardInterrupt:
     print("interrupted", df.kn.status.state, flush=True)
