@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .classroom import serve
     from .costs import Costs
     from .credentials import set_credentials
+    from .lessons import check
     from .notebook import replay, stream_balances
     from .storage import load
     from .trading_day import simulate
@@ -29,6 +30,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "Costs",
     "archive",
+    "check",
     "load",
     "replay",
     "serve",
@@ -42,6 +44,7 @@ __all__ = [
 _HOMES = {
     "Costs": "costs",
     "archive": "archiving",
+    "check": "lessons",
     "load": "storage",
     "replay": "notebook",
     "serve": "classroom",

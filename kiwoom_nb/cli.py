@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import __version__, session_commands, shipped
+from . import __version__, page_commands, session_commands, shipped
 from .addresses import is_loopback
 from .errors import KiwoomError, MissingExtra
 from .paths import home
@@ -39,6 +39,7 @@ app = typer.Typer(
 DEMO_SECONDS = 15.0
 _DEMO_EVENTS = 300
 _DEMO_WAITS = 45.0
+_CONTENTS = "index.ipynb"
 
 
 def main() -> None:
@@ -148,7 +149,7 @@ def lab(
         Path | None, typer.Option(help="Copy the notebooks there first (default: only where they are not yours yet).")
     ] = None,
 ) -> None:
-    """Open JupyterLab on the notebooks; further options go to JupyterLab (such as --no-browser)."""
+    """Open JupyterLab on the lessons' table of contents; further options go to JupyterLab (such as --no-browser)."""
     if find_spec("jupyterlab") is None:
         raise MissingExtra("kiwoom-nb lab", "jupyterlab", "lab")
     source = shipped.folder("notebooks")
@@ -156,16 +157,30 @@ def lab(
     if target != source:
         _copy_notebooks(source, target)
     typer.echo(f"Notebooks: {target}")
-    raise typer.Exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(target), *context.args]))  # noqa: S603 - our own interpreter
+    command = [sys.executable, "-m", "jupyterlab", str(target / _CONTENTS), *context.args]
+    raise typer.Exit(subprocess.call(command))  # noqa: S603 - our own interpreter
 
 
-def _copy_notebooks(source: Path, target: Path) -> None:
-    """Copy what is not there yet: what a student has worked on is never overwritten."""
-    for path in sorted(source.rglob("*")):
-        copy = target / path.relative_to(source)
-        if path.is_file() and ".ipynb_checkpoints" not in path.parts and not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
+@app.command()
+def lessons(
+    to: Annotated[Path, typer.Option(help="Folder to copy them to; what is there already is never overwritten.")],
+) -> None:
+    """Copy the lessons (notebooks in Korean) to a folder of your own."""
+    copied = _copy_notebooks(shipped.folder("notebooks"), to)
+    typer.echo(f"{copied} files copied to {to}" + ("" if copied else ": all of them were there already"))
+    typer.echo(f"Begin with {to / _CONTENTS} (kiwoom-nb lab --to {to} opens it).")
+
+
+def _copy_notebooks(source: Path, target: Path) -> int:
+    """Copy what is not there yet and return how many; what a student has worked on is never overwritten."""
+    copied = 0
+    for path in sorted([*source.glob("*.ipynb"), *source.glob("*.md")]):  # exercises are read where they ship
+        copy = target / path.name
+        if not copy.exists():
+            target.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
+            copied += 1
+    return copied
 
 
 # --- serve --------------------------------------------------------------------------------------------------------
@@ -227,3 +242,7 @@ app.command()(session_commands.record)
 app.command()(session_commands.replay)
 app.command()(session_commands.export)
 app.command()(session_commands.archive)
+
+# --- the dashboard as a web page: the work is in page_commands ------------------------------------------------------
+
+app.command()(page_commands.dashboard)

@@ -103,7 +103,7 @@ def test_a_wrong_command_line_is_told_from_a_failure():
 def test_every_command_explains_itself():
     """--help is worth reading: each command says in a sentence what it does."""
     shown = run("--help").stdout
-    for command in ("demo", "lab", "serve", "record", "replay", "export", "archive"):
+    for command in ("demo", "lab", "lessons", "serve", "record", "replay", "export", "archive"):
         assert command in shown
         assert run(command, "--help").returncode == 0
     assert "Exit codes" in shown
@@ -115,13 +115,15 @@ def test_the_version_is_that_of_the_package():
 
 
 def test_lab_opens_jupyterlab_on_the_notebooks(monkeypatch, tmp_path):
-    """In a clone on the notebooks themselves; options go through."""
+    """In a clone on the notebooks themselves, at their table of contents; options go through."""
     started = []
     monkeypatch.setattr(cli.subprocess, "call", lambda command: started.append(command) or 0)
     with pytest.raises(SystemExit) as ended:
         cli.app(["lab", "--no-browser"], standalone_mode=True)
     assert ended.value.code == 0
-    assert started == [[sys.executable, "-m", "jupyterlab", str(shipped.folder("notebooks")), "--no-browser"]]
+    assert started == [
+        [sys.executable, "-m", "jupyterlab", str(shipped.folder("notebooks") / "index.ipynb"), "--no-browser"]
+    ]
 
 
 def test_copying_the_notebooks_never_overwrites(monkeypatch, tmp_path):
@@ -133,3 +135,18 @@ def test_copying_the_notebooks_never_overwrites(monkeypatch, tmp_path):
         cli.app(["lab", "--to", str(tmp_path)], standalone_mode=True)
     assert mine.read_text("utf-8") == "my work"
     assert (tmp_path / "README.md").exists()
+
+
+def test_lessons_are_copied_for_a_student(tmp_path):
+    """All of them with their table of contents; asked again, only what is missing."""
+    folder = tmp_path / "my lessons"
+    names = {path.name for path in shipped.folder("notebooks").iterdir() if path.is_file()}
+    first = run("lessons", "--to", str(folder))
+    assert f"{len(names)} files copied" in first.stdout
+    assert {path.name for path in folder.iterdir()} == names
+    (folder / "README.md").unlink()
+    (folder / "index.ipynb").write_text("mine", "utf-8")
+    assert "1 files copied" in run("lessons", "--to", str(folder)).stdout
+    assert "all of them were there already" in run("lessons", "--to", str(folder)).stdout
+    assert (folder / "index.ipynb").read_text("utf-8") == "mine"
+    assert run("lessons").returncode == 2
