@@ -1,12 +1,15 @@
 """The dashboard: positions and realized P&L of a live or replayed frame, which refresh as events arrive.
 
 It draws and nothing else: what it shows is what ``df.kn.positions()``, ``fills()`` and ``realized_pnl()`` say. It is
-told by the source when something changed, at most ten times a second, and then works on what is new.
+told by the source when something changed, at most ten times a second, and then works on what is new. While no page
+shows it, it is told of the end alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import html
 import secrets
 from collections.abc import Callable
@@ -16,30 +19,23 @@ from typing import TYPE_CHECKING, Any, Final
 import ipywidgets
 import pandas as pd
 
-from . import figures
 from .dashboard_header import DashboardHeader, header_state
 from .dashboard_labels import say
+from .dashboard_tabs import DashboardTabs
 from .export import write_parquet
-from .fills_tape import FillsTape
 from .frame import LiveFrame
+from .paths import write_private
 from .playback import Playback
-from .pnl_tail import PnlTail
 from .positions import positions
 from .positions_table import PositionsTable
 from .replay_bar import ReplayBar
 from .stream import Stream
-from .streaming_chart import StreamingChart
-from .told import told_by
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from .latest import LatestRows
 
 COLORS: Final = ("korea", "colorblind", "us")
-_POSITIONS, _ALLOCATION = 1, 2  # which tabs are drawn as a whole
-_DRAW_EVERY: Final = 1.0
-_TABS: Final = ("tab_pnl", "tab_positions", "tab_allocation", "tab_fills")
+_OVER: Final = {"finished", "kicked", "failed"}  # nothing comes by itself any more, and the live view stays
 
 
 def dashboard_of(frame: pd.DataFrame, colors: str) -> Dashboard:
@@ -62,36 +58,58 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     Notes
     -----
     ``close()`` ends it and lets go of the frame; ``snapshot(path)`` writes it as one HTML file.
+
+    While no page shows any part of it (another tab is in front, it is scrolled away, its page is closed) nothing is
+    computed for it; seen again, it shows the newest state. A page that vanished without a word is missed within about
+    a minute of the next change.
     """
 
     def __init__(self, frame: pd.DataFrame, *, colors: str = "korea") -> None:
         self._frame = frame
         self._colors = colors
         self._source = frame._source if isinstance(frame, LiveFrame) else None  # noqa: SLF001 - ours
+        self._loop = _running_loop()
         self._error = ""
         self._display_id = f"kiwoom_nb-{secrets.token_hex(8)}"
-        self._is_static = self._is_planned = self._has_line = False
-        self._tail, self._tape = PnlTail(), FillsTape()
-        self._header = DashboardHeader()
+        self._is_static = self._is_closed = False
+        self._follows: bool | None = None  # every change, the end alone, or nothing yet
+        self._unobserve: Callable[[], None] = _nothing
+        self._header = DashboardHeader(self._looked)
         self._table = PositionsTable(colors=colors)
-        self._pnl = StreamingChart(*self._looks(figures.plot_realized_pnl, frame.head(0)))
-        self._bars = StreamingChart(*self._looks(figures.plot_positions, frame.head(0)))
-        self._map = StreamingChart(*self._looks(figures.plot_allocation, frame.head(0)))
-        self._fills = ipywidgets.HTML()
+        self._tabs = DashboardTabs(colors, lambda: (self._plain(), self._latest()), self._fail)
         self._said = ipywidgets.HTML()
-        self._tabs = ipywidgets.Tab([self._pnl, self._bars, self._map, self._fills])
-        self._tabs.titles = [say(name) for name in _TABS]
-        self._tabs.observe(self._selected, "selected_index")
         self._bar = ReplayBar(self._source, self._fail) if isinstance(self._source, Playback) else None
         super().__init__([*self._above(), self._header, self._table, self._tabs, self._buttons(), self._said])
         self.add_class("kn-dashboard")
-        self._unobserve: Callable[[], None] = _nothing
         self._refresh()
-        if isinstance(self._source, Stream | Playback) and not self._is_static:
-            self._unobserve = self._source.observe(self._refresh, self._fail)
+        self._follow()
 
     def _above(self) -> list[ipywidgets.Widget]:
         return [] if self._bar is None else [self._bar]
+
+    # --- who looks ----------------------------------------------------------------------------------------------------
+
+    def _looked(self) -> None:
+        """Take that pages begin or cease to look; on whichever thread they say so."""
+        if self._loop is None or self._loop is _running_loop():
+            self._try(self._follow)
+        else:
+            with contextlib.suppress(RuntimeError):  # the notebook's loop is closed: the kernel is going
+                self._loop.call_soon_threadsafe(self._try, self._follow, context=contextvars.Context())
+
+    def _follow(self) -> None:
+        """Hear of each change while a page looks, and of the end alone while none does."""
+        if self._is_static or self._is_closed or not isinstance(self._source, Stream | Playback):
+            return
+        is_seen = self._header.is_seen
+        if is_seen == self._follows:
+            return
+        is_back = self._follows is False
+        self._follows, self._tabs.is_asleep = is_seen, not is_seen
+        self._unobserve()
+        self._unobserve = self._source.observe(self._refresh, self._fail, only_end=not is_seen)
+        if is_back:
+            self._refresh()
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -103,62 +121,23 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         status = self._source.status if isinstance(self._source, Stream | Playback) else None
         held = positions(frame, closed=True, latest=self._latest())
         ended_by = "" if status is None or status.error is None else str(status.error)
-        state = header_state(frame, held, status, colors=self._colors, error=ended_by)
-        if state != self._header.state:
-            self._header.state = state
+        before = self._header.state.get("state")
+        self._header.show(header_state(frame, held, status, colors=self._colors, error=ended_by))
         now = pd.Timestamp(status.as_of) if self._bar is not None and status is not None and status.as_of else None
         self._table.show(held, now)
-        self._extend(frame)
+        self._tabs.advance(frame)
         if self._bar is not None:
             self._bar.refresh()
         if status is not None and status.state == "stopped":
             self._end()
+        elif (
+            status is not None and status.state in _OVER and before not in {None, status.state} and not self._is_held()
+        ):
+            self._keep()
 
-    def _extend(self, frame: pd.DataFrame) -> None:
-        """Bring the charts and the tape up to date, each at the cost of what is new, or of what is looked at."""
-        points = self._tail.take(frame)
-        if points.is_anew or not self._has_line:  # the first rows, or a seek back
-            self._pnl.replace(*self._looks(figures.plot_realized_pnl, frame))
-            self._has_line = len(frame) > 0
-        elif len(points.times):
-            self._pnl.extend(points.lines())
-        self._pnl.mark_gaps([(gap.start, gap.end) for gap in told_by(frame).gaps])
-        if self._tape.advance(frame) or not self._fills.value:
-            self._fills.value = self._tape.html()
-        self._draw_later()
-
-    def _draw_later(self) -> None:
-        """Draw the tab that is looked at, at most once a second: it is drawn as a whole."""
-        if self._tabs.selected_index not in {_POSITIONS, _ALLOCATION} or self._is_planned:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # a script: it is drawn when it is looked at
-            return
-        self._is_planned = True
-        loop.call_later(_DRAW_EVERY, self._draw_now)
-
-    def _draw_now(self) -> None:
-        self._is_planned = False
-        if not self._is_static:
-            self._try(lambda: self._draw_selected(self._plain()))
-
-    def _draw_selected(self, frame: pd.DataFrame) -> None:
-        chosen = self._tabs.selected_index
-        if chosen == _POSITIONS:
-            self._bars.replace(*self._looks(figures.plot_positions, frame, latest=self._latest()))
-        elif chosen == _ALLOCATION:
-            self._map.replace(*self._looks(figures.plot_allocation, frame, latest=self._latest()))
-
-    def _selected(self, _: object) -> None:
-        self._try(lambda: self._draw_selected(self._plain()))
-
-    def _looks(
-        self, plot: Callable[..., go.Figure], frame: pd.DataFrame, **options: Any
-    ) -> tuple[go.Figure, go.Figure]:
-        """Return a figure in the colours of a light page and of a dark one."""
-        options["colors"] = self._colors
-        return plot(frame, dark=False, **options), plot(frame, dark=True, **options)
+    def _is_held(self) -> bool:
+        """Tell whether somebody scrubs: the page then makes the view anew under their hands, and there is no need."""
+        return self._bar is not None and self._bar.is_held
 
     def _plain(self) -> pd.DataFrame:
         return self._frame._plain() if isinstance(self._frame, LiveFrame) else self._frame  # noqa: SLF001 - ours
@@ -211,7 +190,13 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     # --- without a kernel ---------------------------------------------------------------------------------------------
 
     def html(self) -> str:
-        """Return the last state as HTML without script: the numbers, the table, realized P&L, the tape."""
+        """Return the last state without script: the numbers, the table, realized P&L, the tape.
+
+        Returns
+        -------
+        str
+            HTML.
+        """
         state = self._header.state
         numbers = "".join(
             f"<td style='padding:0 2em 0 0;text-align:left'>{html.escape(one['label'])}<br>"
@@ -221,48 +206,84 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         )
         said = " · ".join(filter(None, [state["ribbon"], state["said"], state["facts"], *state["notes"]]))
         head = f"<p>{html.escape(said)}</p><table><tr>{numbers}</tr></table>"
-        parts = (head, self._table.html(), self._pnl.html(), self._tape.html())
+        parts = (head, self._table.html(), self._tabs.pnl.html(), self._tabs.tape.html())
         return f'<div class="kn-static" style="font-family:{_FONTS}">{"".join(parts)}</div>'
 
     def snapshot(self, path: str | Path) -> Path:
-        """Write the last state as one HTML file that opens anywhere, and return its path."""
+        """Write the last state as one HTML file that opens anywhere.
+
+        Parameters
+        ----------
+        path
+            Of the file; one that is there is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            It cannot be written.
+        """
         target = Path(path).expanduser()
         page = f'<!doctype html><html><head><meta charset="utf-8"><title>kiwoom_nb</title></head><body>{self.html()}'
-        target.write_text(f"{page}</body></html>\n", "utf-8")
+        write_private(target, f"{page}</body></html>\n".encode())
         return target
 
     def _bundle(self) -> dict[str, Any]:
         return {"text/html": self.html(), "text/plain": f"kiwoom_nb dashboard: {self._header.state['ribbon']}"}
 
+    def _live(self) -> dict[str, Any]:
+        """Return the live view, and beside it what a saved notebook shows without a kernel."""
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {**self._bundle(), "application/vnd.jupyter.widget-view+json": view}
+
     def _ipython_display_(self) -> None:
-        """Show the live view, and beside it what a saved notebook shows without a kernel."""
+        """Show the live view; of what was stopped, its last state."""
         from IPython.display import display
 
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        bundle = (
-            self._bundle() if self._is_static else {**self._bundle(), "application/vnd.jupyter.widget-view+json": view}
-        )
-        display(bundle, raw=True, display_id=self._display_id)
+        display(self._bundle() if self._is_static else self._live(), raw=True, display_id=self._display_id)
+
+    def _keep(self) -> None:
+        """Leave the last state beside the live view, for a notebook that is saved now: nothing comes by itself.
+
+        Not while somebody scrubs to the end and back: the page makes the view anew for it.
+        """
+        if self._bar is None or not self._bar.is_held:
+            self._show_anew(self._live())
 
     def _end(self) -> None:
         """Leave the last state in the notebook in place of the live view: the stream was stopped."""
+        self._is_static = self._tabs.is_asleep = True
+        self._unobserve()
+        self._show_anew(self._bundle())
+
+    def _show_anew(self, bundle: dict[str, Any]) -> None:
         from IPython.core.getipython import get_ipython
         from IPython.display import display
 
-        self._is_static = True
-        self._unobserve()
         if get_ipython() is not None:
-            display(self._bundle(), raw=True, display_id=self._display_id, update=True)
+            display(bundle, raw=True, display_id=self._display_id, update=True)
 
     def close(self) -> None:
         """End it: it hears of nothing any more and lets go of its widgets."""
+        self._is_closed = True
         self._unobserve()
-        for widget in (*self.children, *self._tabs.children):
+        for widget in self.children:
             widget.close()
         super().close()
 
 
 _FONTS: Final = "Pretendard,'Apple SD Gothic Neo','Malgun Gothic','Noto Sans KR','Noto Sans CJK KR',sans-serif"
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:  # a script
+        return None
 
 
 def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import traitlets
 
 from . import labels
 from .dashboard_labels import say
+from .sight import Sight
 from .status import Status
 from .told import told_by
 
@@ -19,11 +21,30 @@ _KNOWN_MODES: Final = ("real", "demo")
 
 
 class DashboardHeader(anywidget.AnyWidget):
-    """Shows :func:`header_state`; ages tick in the page, so that the kernel does nothing while nothing arrives."""
+    """Shows :func:`header_state`; ages tick in the page, so that the kernel does nothing while nothing arrives.
+
+    Its page also says whether any part of the dashboard is seen; ``looked`` is called when that changes.
+    """
 
     _esm = STATIC / "dashboard_header.js"
     _css = STATIC / "dashboard_header.css"
     state = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, looked: Callable[[], None]) -> None:
+        self._sight = Sight(looked)
+        super().__init__()
+        self.on_msg(lambda _widget, message, _buffers: self._sight.hear(message))
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether a page shows the dashboard now, as far as pages have said."""
+        return self._sight.is_seen
+
+    def show(self, state: dict[str, Any]) -> None:
+        """Show ``state``, if it is another one."""
+        if state != self.state:
+            self.state = state
+            self._sight.sent()
 
 
 def header_state(

@@ -207,9 +207,9 @@ def axis(look: Theme, **more: Any) -> dict[str, Any]:
 
 
 def won_axis(look: Theme, **more: Any) -> dict[str, Any]:
-    """Return an axis in won, its zero marked."""
+    """Return an axis in won, its zero marked; a sign of won before the number would stand before its minus."""
     zero = {"zeroline": True, "zerolinecolor": look.axis, "zerolinewidth": 1.5}
-    return axis(look, **{"tickformat": ",.0f", "tickprefix": "₩", "nticks": 6, **zero, **more})
+    return axis(look, **{"tickformat": ",.0f", "nticks": 6, **zero, **more})
 
 
 def nothing(look: Theme, title: str, sentence: str, notes: Iterable[str] = ()) -> go.Figure:

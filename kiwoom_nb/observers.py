@@ -49,35 +49,50 @@ class Observers:
         self._told_at = float("-inf")
 
     def __bool__(self) -> bool:
-        """Tell whether anybody looks."""
-        return bool(self._observers)
+        """Tell whether anybody looks; who only waits for the end does not."""
+        return self.hear(is_over=False)
 
-    def add(self, seen: Seen, failed: Failed | None, version: object) -> Callable[[], None]:
+    def hear(self, *, is_over: bool) -> bool:
+        """Tell whether anybody would hear of a change, the last one if ``is_over``."""
+        return any(is_over or not observer.only_end for observer in tuple(self._observers.values()))
+
+    def add(self, seen: Seen, failed: Failed | None, version: object, *, only_end: bool = False) -> Callable[[], None]:
         """Call ``seen`` from now on whenever something changed; return what ends it.
 
-        A bound method is held weakly: its observer ends with its object. ``version`` is what can be seen now.
+        A bound method is held weakly: its observer ends with its object. ``version`` is what can be seen now. With
+        ``only_end`` it is called only of changes after which no other one comes by itself.
         """
-        if not self._observers:
+        if not self:
             self._version = version
         number = next(self._numbers)
-        self._observers[number] = _Observer(seen, failed)
+        self._observers[number] = _Observer(seen, failed, version, only_end=only_end)
         return lambda: self._remove(number)
 
     def _remove(self, number: int) -> None:
         self._observers.pop(number, None)
 
-    def tell(self, version: object, *, is_hurried: bool = True) -> None:
+    def tell(self, version: object, *, is_hurried: bool = True, is_over: bool = False) -> None:
         """Let them look, unless ``version`` says that nothing changed since; from any thread.
 
         In a script they are called at once, where not ``is_hurried`` only if the last call was a while ago.
+        ``is_over``: nothing more comes by itself, so that those hear of it, too, who wait for the end alone.
         """
-        if not self._observers or version == self._version:
+        is_new = bool(self) and version != self._version
+        if not (is_over and self._wake(version)) and not is_new:
             return
         if self._loop is None:
             self._tell_here(version, is_hurried=is_hurried)
             return
         self._version = version
         self._plan(self._loop)
+
+    def _wake(self, version: object) -> bool:
+        """Let those look who wait for the end and do not know this one yet; return whether there are any."""
+        waiting = [observer for observer in tuple(self._observers.values()) if observer.only_end]
+        for observer in waiting:
+            observer.is_due |= observer.version != version
+            observer.version = version
+        return any(observer.is_due for observer in waiting)
 
     def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._is_planned:
@@ -112,7 +127,7 @@ class Observers:
 
     def _call(self) -> None:
         for number, observer in list(self._observers.items()):
-            if number not in self._observers:  # another one ended it just now
+            if number not in self._observers or not observer.is_due:  # another one ended it just now, or it waits
                 continue
             try:
                 is_there = observer.call()
@@ -126,12 +141,16 @@ class Observers:
 class _Observer:
     """One observer; bound methods of it are held weakly."""
 
-    def __init__(self, seen: Seen, failed: Failed | None) -> None:
+    def __init__(self, seen: Seen, failed: Failed | None, version: object, *, only_end: bool) -> None:
+        self.only_end = only_end
+        self.version = version
+        self.is_due = not only_end
         self._seen = _held(seen)
         self._failed = None if failed is None else _held(failed)
 
     def call(self) -> bool:
         """Call it and return True, False where it is not there any more. What it raises goes to ``failed``."""
+        self.is_due = not self.only_end
         seen = self._seen()
         if seen is None:
             return False

@@ -213,12 +213,16 @@ class Playback:
 
     # --- who looks ------------------------------------------------------------------------------------------------
 
-    def observe(self, seen: Seen, failed: Failed | None = None) -> Callable[[], None]:
-        """Call ``seen`` after the frame was shown anew or the replay was moved; see ``Stream.observe``."""
-        return self._observers.add(seen, failed, (self._shown, self._moves))
+    def observe(self, seen: Seen, failed: Failed | None = None, *, only_end: bool = False) -> Callable[[], None]:
+        """Call ``seen`` after the frame was shown anew or the replay was moved; see ``Stream.observe``.
+
+        ``only_end``: only where it has been played to its end, or was stopped.
+        """
+        return self._observers.add(seen, failed, (self._shown, self._moves), only_end=only_end)
 
     def _tell(self, *, is_hurried: bool = True) -> None:
-        self._observers.tell((self._shown, self._moves), is_hurried=is_hurried)
+        is_over = self._state() in {"finished", "stopped"}
+        self._observers.tell((self._shown, self._moves), is_hurried=is_hurried, is_over=is_over)
 
     # --- for the user ---------------------------------------------------------------------------------------------
 

@@ -24,7 +24,13 @@ _MARKS: Final = 200  # ticks for events: more than pixels can tell apart help no
 
 
 class ReplayBar(anywidget.AnyWidget):
-    """Drives ``playback``; ``recording`` is all of it, for the marks."""
+    """Drives ``playback``.
+
+    Attributes
+    ----------
+    is_held
+        Whether somebody moves it by hand: what was pressed last was a step, a jump or the slider.
+    """
 
     _esm = _STATIC / "replay_bar.js"
     _css = _STATIC / "replay_bar.css"
@@ -36,20 +42,27 @@ class ReplayBar(anywidget.AnyWidget):
     def __init__(self, playback: Playback, failed: Callable[[Exception], None]) -> None:
         self._playback = playback
         self._failed = failed
+        self.is_held = False
         recording = playback.recording
         self._times = moments(recording["received_at"])
         self._deepest = _deepest_row(recording)
         self._fills = fills(recording)["row"].dropna().to_numpy(np.int64) + 1  # after so many rows there is one more
         words = {word: say(word) for word in _WORDS} | {"pause": say("hold")}
-        speeds = [[_speed_key(speed), _speed_text(speed)] for speed in _SPEEDS]
+        speeds = _choices(self._speed())
         super().__init__(state=self._now(), marks=self._make_marks(recording), words=words, speeds=speeds)
         self.on_msg(self._take)
 
     def refresh(self) -> None:
         """Show where the replay stands."""
+        speeds = _choices(self._speed())
+        if speeds != self.speeds:
+            self.speeds = speeds  # before the state, which names one of them
         state = self._now()
         if state != self.state:
             self.state = state
+
+    def _speed(self) -> float:
+        return float(self._playback.speed)
 
     def _now(self) -> dict[str, Any]:
         status = self._playback.status
@@ -58,7 +71,7 @@ class ReplayBar(anywidget.AnyWidget):
             "total": status.total,
             "playing": status.state == "replaying",
             "ended": status.state == "stopped",
-            "speed": _speed_key(min(_SPEEDS, key=lambda speed: abs(np.log(speed) - np.log(status.speed or 1.0)))),
+            "speed": _speed_key(self._speed()),
             "clock": "" if status.as_of is None else f"{status.as_of:%H:%M:%S}",
         }
 
@@ -73,6 +86,7 @@ class ReplayBar(anywidget.AnyWidget):
     def _do(self, message: dict[str, Any]) -> None:
         playback = self._playback
         action = message.get("do")
+        self.is_held = action not in {"toggle", "speed"}
         if action == "toggle":
             playback.pause() if playback.status.state == "replaying" else playback.play()
         elif action == "step":
@@ -124,6 +138,11 @@ def _deepest_row(recording: pd.DataFrame) -> int:
     fall = values - np.maximum.accumulate(np.maximum(values, 0))
     at = so_far.index[int(np.argmin(fall))]
     return int((recording["received_at"] <= at).sum())
+
+
+def _choices(speed: float) -> list[list[str]]:
+    """Return the speeds to choose from, the present one among them."""
+    return [[_speed_key(choice), _speed_text(choice)] for choice in sorted({*_SPEEDS, speed})]
 
 
 def _speed_key(speed: float) -> str:

@@ -20,8 +20,9 @@ from .export import read_parquet, read_session, write_csv, write_excel, write_pa
 from .identity import session_of
 from .merging import Days, Names, days_of, masked, merged, selected, wanted
 from .paths import filesystem, is_url
-from .reading import JOURNALS, NothingRecorded, read_frames, read_journal
+from .reading import JOURNALS, NothingRecorded, read_frames, read_journal, read_lines
 from .table import RESERVED_ROWS, BalanceTable, empty_frame
+from .trading_day import TradingDay
 
 __all__ = [
     "JOURNALS",
@@ -50,7 +51,7 @@ _BYTES_PER_ROW: Final = 250  # fewer than any frame has, so that the room reserv
 
 
 def load(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | TradingDay,
     *,
     dates: Days = None,
     accounts: Names = None,
@@ -65,7 +66,8 @@ def load(
         A journal (``.jsonl``, ``.jsonl.gz``, ``.jsonl.zst``), a Parquet file written by ``df.kn.to_parquet``, a
         folder of either (searched recursively), an archive (``kn.archive``), or ``"sample"``, ``"sample:calm"``,
         ``"sample:busy"``, ``"sample:oddities"``: the synthetic days shipped. A URL that fsspec knows (``s3://...``,
-        extra ``cloud``) stands for such a file or folder; what is needed of it is fetched first. In a folder a
+        extra ``cloud``) stands for such a file or folder; what is needed of it is fetched first. A day made by
+        :func:`kiwoom_nb.simulate` is read as a recorder would have written it. In a folder a
         Parquet file beside its journal of the same name is passed over, and so is a file of an archive whose journal
         is anywhere in the folder.
     dates
@@ -93,11 +95,21 @@ def load(
     MissingExtra
         ``source`` is a URL and fsspec is not installed.
     """
+    if isinstance(source, TradingDay):
+        frame = _load_day(source)
+        path = Path(f"simulate(seed={source.seed})")
+        return selected(path, masked(frame) if mask_accounts else frame, dates, accounts, symbols)
     if is_url(source):
         with _fetched(source, dates) as path:
             return _load(path, dates, accounts, symbols, mask_accounts=mask_accounts)
     path = samples.path_of(source) if samples.is_sample(source) else Path(source).expanduser()
     return _load(path, dates, accounts, symbols, mask_accounts=mask_accounts)
+
+
+def _load_day(day: TradingDay) -> pd.DataFrame:
+    table = BalanceTable(mask_accounts=False, capacity=1 << 12)
+    read_lines(samples.journal_of(day).splitlines()[1:], table)
+    return table.frame()
 
 
 def _load(path: Path, dates: Days, accounts: Names, symbols: Names, *, mask_accounts: bool) -> pd.DataFrame:

@@ -11,13 +11,17 @@ import asyncio
 import contextlib
 import contextvars
 import dataclasses
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from . import fast
+from .aside import aside
 from .asking import ReadHoldings
 from .errors import KickedOut
 from .frame import LiveFrame
@@ -210,18 +214,19 @@ class Stream:
 
     # --- who looks --------------------------------------------------------------------------------------------------
 
-    def observe(self, seen: Seen, failed: Failed | None = None) -> Callable[[], None]:
+    def observe(self, seen: Seen, failed: Failed | None = None, *, only_end: bool = False) -> Callable[[], None]:
         """Call ``seen`` after the frame was shown anew or the status changed; return what ends it.
 
         It is called on the frame's loop (in a script when somebody syncs or waits), at most 10 times a second, and
         not at all while nothing happens. What it raises is given to ``failed`` and harms nobody else. Bound methods
-        are held weakly.
+        are held weakly. ``only_end``: not before the stream has ended, and until then at no cost.
         """
-        return self._observers.add(seen, failed, self._version())
+        return self._observers.add(seen, failed, self._version(), only_end=only_end)
 
     def _tell(self, *, is_hurried: bool = True) -> None:
-        if self._observers:
-            self._observers.tell(self._version(), is_hurried=is_hurried)
+        is_over = self._intake.ended
+        if self._observers.hear(is_over=is_over):
+            self._observers.tell(self._version(), is_hurried=is_hurried, is_over=is_over)
 
     def _version(self) -> object:
         """Return what differs once there is something new to see: a PING is nothing new."""
@@ -238,26 +243,28 @@ class Stream:
     @property
     def status(self) -> Status:
         """What the stream is doing now; what arrived is counted, but not shown."""
-        self._decode()
-        intake, table = self._intake, self._table
-        return dataclasses.replace(
-            self._about,
-            state=intake.state,
-            events=table.rows,
-            waiting=table.rows - len(self.frame),
-            as_of=_moment(self._now()),
-            last_event_at=_moment(table.last_row_at) if table.rows else None,
-            attempt=intake.attempt,
-            reason=intake.reason,
-            error=intake.error,
-            gaps=len(table.line.gaps()),
-            rejected=len(table.rejects),
-            journal=None if self._recorder is None else self._recorder.path,
-            journal_error=None if self._recorder is None else self._recorder.error,
-            paused=self._paused,
-            stalled_for=intake.stalled_for,
-            holdings=intake.held,
-        )
+        with self._decoding:  # counting decodes
+            self._decode()
+            intake, table = self._intake, self._table
+            return dataclasses.replace(
+                self._about,
+                state=intake.state,
+                events=table.rows,
+                waiting=table.rows - len(self.frame),
+                as_of=_moment(self._now()),
+                last_event_at=_moment(table.last_row_at) if table.rows else None,
+                attempt=intake.attempt,
+                reason=intake.reason,
+                error=intake.error,
+                gaps=len(table.line.gaps()),
+                rejected=len(table.rejects),
+                journal=None if self._recorder is None else self._recorder.path,
+                journal_error=None if self._recorder is None else self._recorder.error,
+                paused=self._paused,
+                stalled_for=intake.stalled_for,
+                holdings=intake.held,
+                fast_error=fast.trouble() or None,
+            )
 
     def latest_rows(self) -> LatestRows:
         """Return the latest row of each position among those shown, at a cost that does not depend on their number."""
@@ -322,7 +329,9 @@ class Stream:
     def _look(self, wanted: int) -> bool | None:
         ended = self._intake.ended  # looked at first: what arrived before the end is decoded below
         self._decode()
-        if self._table.rows >= wanted:
+        with self._decoding:
+            are_there = self._table.rows >= wanted
+        if are_there:
             self._show()
             return True
         if not ended:
@@ -358,6 +367,7 @@ class _ThreadHost:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
+        _resolve_aside(self._loop)
         self._task = asyncio.ensure_future(self._run())
         self._ready.set()
         await self._task
@@ -367,6 +377,15 @@ class _ThreadHost:
             self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(_ENDS_WITHIN)
         end()  # if it hangs in a library, the journal is closed all the same
+
+
+def _resolve_aside(loop: asyncio.AbstractEventLoop) -> None:
+    """Let ``loop`` look names up on threads that nobody waits for: without a network a name may take a minute."""
+
+    async def getaddrinfo(host: str, port: int, **options: int) -> Any:
+        return await aside(partial(socket.getaddrinfo, host, port, **options))
+
+    loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign, assignment]
 
 
 def _moment(at: int) -> datetime:

@@ -103,7 +103,7 @@ def test_a_wrong_command_line_is_told_from_a_failure():
 def test_every_command_explains_itself():
     """--help is worth reading: each command says in a sentence what it does."""
     shown = run("--help").stdout
-    for command in ("demo", "lab", "lessons", "serve", "record", "replay", "export", "archive"):
+    for command in ("demo", "lab", "lessons", "serve", "record", "replay", "export", "archive", "dashboard"):
         assert command in shown
         assert run(command, "--help").returncode == 0
     assert "Exit codes" in shown

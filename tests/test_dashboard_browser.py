@@ -1,7 +1,13 @@
 """The dashboard in a real JupyterLab: what a person sees and does."""
 
+import re
+from contextlib import contextmanager
+
 import pytest
+from jupyter_client import BlockingKernelClient
 from lines import until
+
+import kiwoom_nb as kn
 
 pytest_plugins = ("browser",)
 
@@ -31,8 +37,48 @@ def replay(lab):
         yield page
 
 
+@pytest.fixture(scope="module")
+def english(lab):
+    """The same in English, with much below it, and what its kernel says of it."""
+    cell = 'import kiwoom_nb as kn\nkn.set_language("en")\ndf = kn.replay("sample:oddities", autoplay=False, start=200)'
+    with lab.notebook(f"{cell}\nd = df.kn.dashboard()\nd", "\n".join("#" * 80), height=1400) as page:
+        page.run_all()
+        page.until("() => document.querySelectorAll('.kn-header .kn-value').length === 3")
+        with kernel_of(page) as says:
+            yield page, says
+
+
+@contextmanager
+def kernel_of(page):
+    """Yield what asks the kernel of a page for a value, whatever the page is doing."""
+    name = page.js("() => jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.id")
+    client = BlockingKernelClient(connection_file=str(page.lab.runtime / f"kernel-{name}.json"))
+    client.load_connection_file()
+    client.start_channels()
+
+    def says(expression):
+        options = {"user_expressions": {"x": expression}, "store_history": False, "reply": True, "timeout": 60}
+        return client.execute("", **options)["content"]["user_expressions"]["x"]["data"]["text/plain"]
+
+    try:
+        yield says
+    finally:
+        client.stop_channels()
+
+
 def shown(page, selector):
     return " ".join(page.texts(selector))
+
+
+def choose(page, view):
+    """Show realized P&L in another way."""
+    page.do(page.page.select_option(".kn-dashboard .widget-dropdown select", label=view))
+
+
+def until_drawn(page, title):
+    """Wait for a chart that can be seen and has this in its title."""
+    found = "[...document.querySelectorAll('.kn-dashboard .gtitle')].some((said) => said.checkVisibility() &&"
+    page.until(f"(title) => {found} said.textContent.includes(title))", title)
 
 
 def test_numbers_change_as_the_server_pushes_and_the_light_tells_the_line(lab):
@@ -97,6 +143,16 @@ def test_tabs_show_their_charts(replay):
     replay.click(".lm-TabBar-tab:has-text('체결')")
     replay.do(replay.page.wait_for_selector(".kn-tape tbody tr"))
     assert "매수" in shown(replay, ".kn-tape tbody")
+    replay.click(".lm-TabBar-tab:has-text('실현손익')")
+    for view, title in (
+        ("종목별", "종목별 실현손익"),
+        ("낙폭", "실현손익 낙폭"),
+        ("하루 손익 (비용 뺀 뒤)", "2026-11-20 손익"),
+    ):
+        choose(replay, view)
+        until_drawn(replay, title)
+    choose(replay, "전체 흐름")
+    until_drawn(replay, "당일 실현손익")
 
 
 def test_nothing_is_cut_off_on_a_phone_in_the_dark(replay):
@@ -108,3 +164,89 @@ def test_nothing_is_cut_off_on_a_phone_in_the_dark(replay):
     replay.resize(480, 1400)  # a cell is 375 px wide then
     replay.until("() => document.querySelector('.kn-dashboard').clientWidth < 430")
     assert replay.js(over) <= 2
+    labels = "[...document.querySelectorAll('.kn-dashboard .lm-TabBar-tabLabel')]"
+    assert replay.js(f"() => {labels}.every((label) => label.scrollWidth <= label.clientWidth)")
+    replay.click(".lm-TabBar-tab:has-text('실현손익')")
+    until_drawn(replay, "당일 실현손익")
+    assert replay.js("() => ![...document.querySelectorAll('.modebar')].some((bar) => bar.checkVisibility())")
+
+
+SAID = """() => {
+  const box = document.querySelector('.kn-dashboard');
+  const said = ['title', 'aria-label', 'aria-valuetext', 'data-title', 'placeholder'];
+  return [box, ...box.querySelectorAll('*')].flatMap((one) =>
+    [one.children.length ? '' : one.textContent, ...said.map((name) => one.getAttribute(name))]).filter(Boolean);
+}"""
+
+
+def test_in_english_nothing_korean_is_left_but_names(english):
+    """On every tab and chart, in what is read out and what pointing at things says, too."""
+    page, _ = english
+    names = sorted(kn.load("sample:oddities")["name"].dropna().unique(), key=len, reverse=True)
+    views = {
+        "By symbol": "Realized P&L by symbol",
+        "Cash and credit": "Realized P&L, cash/credit",
+        "Drawdown": "Drawdown",
+        "The day, after costs": "P&L of 2026-11-20",
+        "Total over time": "Realized P&L of the day",
+    }
+    said = []
+    for view, title in views.items():
+        choose(page, view)
+        until_drawn(page, title)
+        said += page.js(SAID)
+    for tab, title in (("Unrealized", "Unrealized P&L"), ("Allocation", "Allocation")):
+        page.click(f".lm-TabBar-tab:has-text('{tab}')")
+        until_drawn(page, title)
+        said += page.js(SAID)
+    page.click(".lm-TabBar-tab:has-text('Fills')")
+    page.do(page.page.wait_for_selector(".kn-tape tbody tr"))
+    said += page.js(SAID)
+    page.click(".lm-TabBar-tab:has-text('Realized')")
+    left = {re.sub("|".join(map(re.escape, names)), "", text) for text in said}
+    assert any("REPLAY" in text for text in left)
+    assert [text for text in left if re.search("[가-힣]", text)] == []
+
+
+def test_the_kernel_knows_whether_the_dashboard_is_seen(english):
+    """Behind another tab, scrolled away, its page closed: hidden. Any part of it in view: seen."""
+    page, says = english
+    notebook = "[...jupyterapp.shell.widgets('main')].find((one) => one.context?.path.endsWith('.ipynb'))"
+    until(lambda: says("d._header.is_seen") == "True", 60)
+    page.js("async () => { await jupyterapp.commands.execute('launcher:create'); }")
+    until(lambda: says("d._header.is_seen") == "False", 60)
+    assert says("bool(df._source._observers)") == "False"
+    says("df.kn.step(-1)")
+    page.js(f"() => {{ jupyterapp.shell.activateById({notebook}.id); }}")
+    until(lambda: says("d._header.is_seen") == "True", 60)
+    page.until("() => document.querySelector('.kn-header').innerText.includes('199 events')")
+    page.resize(1280, 500)
+    page.js("() => document.querySelector('.jp-Notebook .jp-Cell:last-child').scrollIntoView({ block: 'end' })")
+    until(lambda: says("d._header.is_seen") == "False", 60)
+    page.js("() => document.querySelector('.kn-dashboard .lm-TabBar').scrollIntoView()")
+    assert page.js("() => document.querySelector('.kn-header').getBoundingClientRect().bottom") < 0
+    until(lambda: says("d._header.is_seen") == "True", 60)
+    page.resize(1280, 1400)
+
+
+def test_at_the_end_of_a_replay_the_last_state_is_in_the_notebook_and_keys_go_on_working(english):
+    """As it would be saved; the view is made anew for it, once, and whoever has the slider keeps it."""
+    page, _ = english
+    page.python("df.kn.seek(200); df.kn.speed = 1000.0")
+    page.click(".kn-replay .kn-play")
+    page.js("() => document.querySelector('.kn-replay input').focus()")
+    page.until("() => document.querySelector('.kn-header').innerText.includes('replay finished')")
+    until(lambda: "replay finished" in "".join(page.outputs(0)[-1]["data"]["text/html"]), 60)
+    page.until("() => document.querySelectorAll('.kn-dashboard').length === 1")
+    page.until("() => document.activeElement?.matches('.kn-replay input')")
+    page.press("ArrowLeft")
+    page.until("() => document.querySelector('.kn-header').innerText.includes('261 events')")
+    until_drawn(page, "Realized P&L of the day")
+
+
+def test_a_page_that_is_left_says_so(english):
+    """The last of this page: another address is opened in it."""
+    page, says = english
+    until(lambda: says("d._header.is_seen") == "True", 60)
+    page.do(page.page.goto("about:blank"))
+    until(lambda: says("d._header.is_seen") == "False", 60)

@@ -87,6 +87,42 @@ async def test_after_a_silence_the_first_change_is_told_at_once():
 
 
 @virtual_time
+async def test_who_waits_for_the_end_hears_of_nothing_else():
+    """It does not count as somebody who looks; of the end it hears once, and of another end again."""
+    observers, looker = here(), Looker()
+    observers.add(looker.seen, None, 0, only_end=True)
+    assert not observers
+    assert not observers.hear(is_over=False)
+    assert observers.hear(is_over=True)
+    for version in (1, 2, 3):
+        observers.tell(version)
+        await asyncio.sleep(1)
+    assert looker.calls == []
+    for _ in range(3):
+        observers.tell(3, is_over=True)
+        await asyncio.sleep(1)
+    assert len(looker.calls) == 1
+    observers.tell(4)
+    observers.tell(5, is_over=True)
+    await asyncio.sleep(1)
+    assert len(looker.calls) == 2
+
+
+@virtual_time
+async def test_who_looks_hears_of_the_end_as_of_any_change():
+    """Beside who waits for it; who has begun to wait when it was over hears of nothing."""
+    observers, looker, waiter, late = here(), Looker(), Looker(), Looker()
+    observers.add(looker.seen, None, 0)
+    observers.add(waiter.seen, None, 0, only_end=True)
+    observers.tell(1, is_over=True)
+    await asyncio.sleep(1)
+    observers.add(late.seen, None, 1, only_end=True)
+    observers.tell(1, is_over=True)
+    await asyncio.sleep(1)
+    assert (len(looker.calls), len(waiter.calls), len(late.calls)) == (1, 1, 0)
+
+
+@virtual_time
 async def test_an_exception_is_given_to_who_raised_it_and_harms_nobody_else():
     """It is kept, the others are called, the next change is told again; nothing reaches the loop's handler."""
     observers, looker, bad = here(), Looker(), Looker()

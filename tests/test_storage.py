@@ -20,6 +20,7 @@ from kiwoom_nb.schema import COLUMNS, FIELDS
 from kiwoom_nb.storage import frames, load, read_journal, recordings, write_csv, write_excel, write_parquet
 from kiwoom_nb.table import BalanceTable
 from kiwoom_nb.told import ATTRS_KEY, gaps_frame, rejected_frame
+from kiwoom_nb.trading_day import simulate
 
 SECOND = 1_000_000
 
@@ -468,3 +469,16 @@ def test_a_recording_without_frames_cannot_be_played(tmp_path):
         frames(tmp_path)
     with pytest.raises(SourceError, match="does not exist"):
         frames(tmp_path / "nothing.jsonl")
+
+
+def test_a_synthetic_day_loads_as_if_it_had_been_recorded(tmp_path):
+    """``kn.load(kn.simulate(...))`` equals the load of a journal of that day, its gaps and holdings included."""
+    day = simulate(seed=3, events=40, accounts=2, plant="all")
+    journal = tmp_path / "day.jsonl"
+    journal.write_bytes(samples.journal_of(day))
+    recorded, made = load(journal), load(day)
+    assert_frame_equal(made, recorded)
+    assert made.attrs == recorded.attrs
+    assert load(day, mask_accounts=False)["account"].unique().tolist() == ["1111111111", "2222222222"]
+    assert set(load(day, symbols=["005930"])["symbol"]) == {"005930"}
+    assert len(load(day, dates=["2026-11-19"])) == 0

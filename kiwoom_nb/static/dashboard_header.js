@@ -1,7 +1,10 @@
 // The head of the dashboard: what the stream is doing, the big numbers, and how old all of it is.
-// Everything comes in one small trait; only ages tick here, so that the kernel does nothing while nothing arrives.
+// Everything comes in one small trait; only ages tick here, so that the kernel does nothing while nothing arrives, and it
+// is told when nobody sees the dashboard, so that it does nothing then either.
 
 const TICK = 1000;
+const AWAY = 2000; // ms out of sight after which the kernel is told
+const ANSWER = 10000; // ms within which the kernel hears that a change has come
 
 function element(tag, name, text) {
   const made = document.createElement(tag);
@@ -52,7 +55,90 @@ function draw(root, state) {
   return text;
 }
 
-function render({ model, el }) {
+// Whether any view of the dashboard is seen in this page. The kernel works only for pages that look, and a page that no
+// longer answers is taken to be gone.
+class Sight {
+  constructor(model) {
+    this.model = model;
+    this.page = crypto.randomUUID?.() ?? String(Math.random());
+    this.views = new Set();
+    this.said = undefined; // what the kernel was told last
+    this.look = () => this.settle();
+    this.again = () => {
+      this.said = undefined; // whatever it took us for meanwhile
+      this.settle();
+    };
+    this.leave = () => this.say(false); // closing, or kept aside by the browser
+    this.answer = () => {
+      this.answering ??= setTimeout(() => {
+        this.answering = undefined;
+        if (this.said) this.say(true);
+      }, ANSWER);
+    };
+  }
+
+  open() {
+    this.model.on("change:state", this.answer);
+    document.addEventListener("visibilitychange", this.again);
+    window.addEventListener("online", this.again);
+    window.addEventListener("pageshow", this.again);
+    window.addEventListener("pagehide", this.leave);
+    this.settle();
+  }
+
+  close() {
+    this.model.off("change:state", this.answer);
+    document.removeEventListener("visibilitychange", this.again);
+    window.removeEventListener("online", this.again);
+    window.removeEventListener("pageshow", this.again);
+    window.removeEventListener("pagehide", this.leave);
+    clearTimeout(this.answering);
+    clearTimeout(this.leaving);
+  }
+
+  say(isSeen) {
+    clearTimeout(this.leaving);
+    this.leaving = undefined;
+    this.said = isSeen;
+    this.model.send({ kind: isSeen ? "look" : "away", page: this.page });
+  }
+
+  // Out of sight for a moment (scrolling, drawn anew) is not away.
+  settle() {
+    const isSeen = document.visibilityState === "visible" && [...this.views].some((view) => view.isSeen);
+    if (isSeen) {
+      clearTimeout(this.leaving);
+      this.leaving = undefined;
+      if (this.said !== true) this.say(true);
+    } else if (this.said !== false) {
+      this.leaving ??= setTimeout(() => this.say(false), AWAY);
+    }
+  }
+
+  // Of a tall dashboard any part counts, not the head alone. What it is in is known once it has a place in the page.
+  watch(root) {
+    const view = { isSeen: false };
+    this.views.add(view);
+    const sight = new IntersectionObserver((entries) => {
+      view.isSeen = entries.at(-1).isIntersecting;
+      this.settle();
+    });
+    const size = new ResizeObserver(() => {
+      if (!root.isConnected || !root.clientWidth) return;
+      size.disconnect();
+      sight.observe(root.closest(".kn-dashboard") ?? root);
+    });
+    size.observe(root);
+    return () => {
+      size.disconnect();
+      sight.disconnect();
+      this.views.delete(view);
+      this.settle();
+    };
+  }
+}
+
+function render(model, el, sight) {
   const root = element("div", "kn-header");
   el.append(root);
   let ageText;
@@ -74,11 +160,25 @@ function render({ model, el }) {
   model.on("change:state", changed);
   redraw();
   const timer = setInterval(tick, TICK);
+  const unwatch = sight.watch(root);
   return () => {
+    unwatch();
     clearInterval(timer);
     cancelAnimationFrame(asked);
     model.off("change:state", changed);
   };
 }
 
-export default { render };
+export default () => {
+  let sight;
+  return {
+    initialize({ model }) {
+      sight = new Sight(model);
+      sight.open();
+      return () => sight.close();
+    },
+    render({ model, el }) {
+      return render(model, el, sight);
+    },
+  };
+};

@@ -10,7 +10,23 @@ function button(text, label, action, send) {
   return made;
 }
 
-function render({ model, el }) {
+// The page may make the view anew (a replay that is over shows its last state): the keys go on working where they did.
+function keepFocus(bar, memory) {
+  const controls = [...bar.querySelectorAll("button, input, select")];
+  bar.addEventListener("focusin", (event) => { memory.focus = controls.indexOf(event.target); });
+  bar.addEventListener("focusout", () => setTimeout(() => {
+    if (bar.isConnected && !bar.contains(document.activeElement)) memory.focus = -1; // left, and not taken away
+  }));
+  const placed = new ResizeObserver(() => {
+    if (!bar.clientWidth) return;
+    placed.disconnect();
+    if (document.activeElement === document.body) controls[memory.focus]?.focus({ preventScroll: true });
+  });
+  placed.observe(bar);
+  return () => placed.disconnect();
+}
+
+function render(model, el, memory) {
   const words = model.get("words");
   const send = (action) => model.send(action);
   const bar = document.createElement("div");
@@ -32,7 +48,6 @@ function render({ model, el }) {
   track.append(marks, slider);
   const speed = document.createElement("select");
   speed.setAttribute("aria-label", words.speed);
-  for (const [value, text] of model.get("speeds")) speed.add(new Option(text, value));
   speed.addEventListener("change", () => send({ do: "speed", speed: speed.value }));
   const clock = document.createElement("span");
   clock.className = "kn-clock";
@@ -86,6 +101,10 @@ function render({ model, el }) {
     speed.value = state.speed;
     for (const made of bar.querySelectorAll("button, input, select")) made.disabled = state.ended;
   };
+  const showSpeeds = () => {
+    speed.replaceChildren(...model.get("speeds").map(([value, text]) => new Option(text, value)));
+    speed.value = model.get("state").speed;
+  };
   const showMarks = () => {
     marks.replaceChildren();
     for (const mark of model.get("marks")) {
@@ -97,15 +116,23 @@ function render({ model, el }) {
       marks.append(made);
     }
   };
+  model.on("change:speeds", showSpeeds);
   model.on("change:state", show);
   model.on("change:marks", showMarks);
+  showSpeeds();
   show();
   showMarks();
+  const forget = keepFocus(bar, memory);
   return () => {
+    forget();
     cancelAnimationFrame(asked);
+    model.off("change:speeds", showSpeeds);
     model.off("change:state", show);
     model.off("change:marks", showMarks);
   };
 }
 
-export default { render };
+export default () => {
+  const memory = { focus: -1 };
+  return { render: ({ model, el }) => render(model, el, memory) };
+};

@@ -5,6 +5,8 @@ const AGAIN = 1000; // ms after which it is asked once more for what did not com
 const SETTLED = 1500; // ms of silence after which it is made sure that the last message was not lost
 const AWAY = 2000; // ms out of sight after which the kernel is told
 const SILENT = 10000;
+const LEGEND = 19; // px: a row of it
+const NARROW = 480; // px: there is no room for buttons beside the title
 const PAGE = Symbol.for("kiwoom_nb.page");
 const CONFIG = {
   displaylogo: false,
@@ -112,11 +114,13 @@ function isDark() {
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-// Where there is little room: fewer times on the axis, a smaller title.
-function narrow(layout, width) {
+// Where there is little room: fewer times on the axis, a smaller title, and room for a legend of one name in a row.
+function narrow(layout, traces, width) {
   if (layout.xaxis?.nticks) layout.xaxis.nticks = Math.min(layout.xaxis.nticks, Math.max(Math.ceil((width - 110) / 40), 2));
   const font = typeof layout.title === "object" ? layout.title.font : undefined;
   if (font?.size) font.size = Math.min(font.size, Math.max(width / 22, 10));
+  const named = traces.filter((trace) => trace.showlegend !== false).length;
+  if (width < NARROW && named > 1 && layout.height) layout.height += LEGEND * named;
 }
 
 // --- one chart, in as many views as there are outputs of it -------------------------------------------------------
@@ -360,10 +364,11 @@ class View {
   async paintAll() {
     const { traces, layout } = this.chart.drawn();
     this.width = layout.width = this.box.clientWidth;
-    narrow(layout, this.width);
+    narrow(layout, traces, this.width);
     this.note.textContent = "";
     this.isDrawn = true;
-    await this.plotly.react(this.plot, traces, layout, CONFIG);
+    const displayModeBar = this.width < NARROW ? false : "hover";
+    await this.plotly.react(this.plot, traces, layout, { ...CONFIG, displayModeBar });
   }
 
   async paintMore() {
