@@ -19,31 +19,25 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .account_query import PAUSES, read_holdings
 from .addresses import REST_URLS, WEBSOCKET_URLS, refuse_plaintext, server_name
 from .aside import aside
 from .credentials import default_mode, find
-from .errors import JournalError, TokenNotAccepted
+from .errors import JournalError, TokenNotAccepted, unframed
 from .frame import LiveFrame
 from .holdings import Answer
 from .paths import home, owner_of
 from .playback import Moment, Playback, name_of
-from .reading import read_lines
 from .recording import journal_folder
 from .rest import Token, TokenSource
-from .samples import journal_of
 from .session import Tokens
 from .storage import load
 from .stream import Stream
-from .table import BalanceTable
 from .trading_day import TradingDay
 from .transport import connect
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def stream_balances(
@@ -103,7 +97,10 @@ def stream_balances(
     ValueError
         Options that do not go together, or other ones than those of the stream that lives.
     """
-    target = _target(mode, url, token, credentials, allow_plaintext=allow_plaintext)
+    target = _target_or_failure(mode, url, token, credentials, allow_plaintext=allow_plaintext)
+    del url, token, credentials  # a verbose traceback shows the variables of each frame
+    if isinstance(target, Exception):
+        raise target
     options: dict[str, object] = {
         "holdings": holdings,
         "record": record if isinstance(record, bool) else str(Path(record).expanduser().absolute()),
@@ -163,7 +160,7 @@ def replay(
     """
     loop = _notebook_loop()
     playback = Playback(
-        _recording(source, mask_accounts=mask_accounts),
+        load(source, mask_accounts=mask_accounts),
         name=name_of(source),
         speed=speed,
         max_silence=max_silence,
@@ -178,14 +175,6 @@ def replay(
         _REPLAYS.add(playback)
         _call_before_each_cell()
     return playback.frame
-
-
-def _recording(source: str | os.PathLike[str] | TradingDay, *, mask_accounts: bool) -> pd.DataFrame:
-    if not isinstance(source, TradingDay):
-        return load(source, mask_accounts=mask_accounts)
-    table = BalanceTable(mask_accounts=mask_accounts, capacity=1 << 12)
-    read_lines(journal_of(source).splitlines()[1:], table)
-    return table.frame()
 
 
 # --- to whom ------------------------------------------------------------------------------------------------------
@@ -212,6 +201,16 @@ class _Living(NamedTuple):
 
 _STREAMS: dict[tuple[str, str], _Living] = {}
 _REPLAYS: weakref.WeakSet[Playback] = weakref.WeakSet()
+
+
+def _target_or_failure(
+    mode: str | None, url: str | None, token: str | None, credentials: Any, *, allow_plaintext: bool
+) -> _Target | Exception:
+    """Return to whom, or why to nobody: without the frames that know keys and tokens."""
+    try:
+        return _target(mode, url, token, credentials, allow_plaintext=allow_plaintext)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is raised by who asks
+        return unframed(exc)
 
 
 def _target(
@@ -285,12 +284,12 @@ class _IssuedTokens:
         self._token: Token | None = None
 
     async def get(self) -> str:
-        return self._keep(await asyncio.to_thread(self._source.get))
+        return self._keep(await aside(self._source.get))
 
     async def refused(self, token: str) -> str:
         del token  # it is the one that get() gave last
         assert self._token is not None  # noqa: S101 - nothing is refused before it was asked for
-        return self._keep(await asyncio.to_thread(self._source.refused, self._token))
+        return self._keep(await aside(partial(self._source.refused, self._token)))
 
     def _keep(self, token: Token) -> str:
         self._token = token

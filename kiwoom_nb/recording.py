@@ -2,7 +2,7 @@
 
 Each line reaches the operating system before its event is visible (so it survives ``kill -9``); a thread makes it
 reach the disk at most a second later (power loss). While the disk is full the lines wait in memory and the stream
-goes on; its state line says so.
+goes on; its state line says so. A file that is removed meanwhile is made anew with all its lines.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ SYNC_AFTER: Final = 0.5
 """Seconds from a line to the ``fsync`` behind it."""
 
 _ROLL_AGAIN_AFTER: Final = 10_000_000  # microseconds
+_DAY: Final = 86_400_000_000
+_PIECE: Final = 1 << 20  # bytes
 _ON_THE_LINE: Final = {
     journal.CONNECTED: True,
     journal.CONTINUED: True,
@@ -78,7 +80,7 @@ class Recorder:
         self._sync_error: str | None = None
         self._pending = bytearray()
         self._line_is_up = False
-        self._roll_again_at = 0
+        self._roll_failed_at = -_ROLL_AGAIN_AFTER
         self._swap = threading.Lock()
         self._dirty = threading.Event()
         self._is_dirty = False  # the same as the event, to be asked for each line
@@ -110,7 +112,7 @@ class Recorder:
         ``is_json`` says that it was read as JSON already and need not be checked again.
         """
         self._last_at = received_at
-        if received_at >= self._book.day_ends:
+        if not self._book.takes(received_at):
             self._turn_to(received_at)
         self._write(journal.frame_line(received_at, raw, is_json=is_json))
 
@@ -189,27 +191,41 @@ class Recorder:
     # --- days -------------------------------------------------------------------------------------------------
 
     def _turn_to(self, at: int) -> None:
-        """Go on in the next day's file where a new KST day has begun.
+        """Go on in the next day's file where a new KST day has begun, and in a new one where the file was removed.
 
         Where that cannot be written, or lines still wait for the old one, the old file goes on: its name says when it
-        began, the lines say when they came.
+        began, the lines say when they came. The same where the clock was set back, unless by more than a day: a clock
+        that was years ahead for a moment must not name the file of all days that follow.
         """
         self._last_at = at
-        if at < self._book.day_ends or at < self._roll_again_at or self._pending or self._is_closed:
+        has_just_failed = abs(at - self._roll_failed_at) < _ROLL_AGAIN_AFTER
+        if self._book.takes(at) or has_just_failed or self._pending or self._is_closed:
             return
+        if self._book.is_gone:
+            self._book.release()  # the name is free for the next one
         try:
             book = _Book.open(self.folder, self.server, self.owner, at)
         except JournalError as exc:
-            self._roll_again_at = at + _ROLL_AGAIN_AFTER
+            self._roll_failed_at = at
             self._roll_error = exc.why
             return
         self._roll_error = None
         with self._swap:
             before, self._book = self._book, book
-        before.close()
         self._begin(at)
-        if self._line_is_up:
+        if before.is_gone and before.day == book.day:
+            self._bring_along(before)
+        elif self._line_is_up:
             self._write(journal.event_line(at, event=journal.CONTINUED))
+        before.close()
+
+    def _bring_along(self, book: _Book) -> None:
+        """Write again what is in the file of ``book``, which has no name any more."""
+        try:
+            for lines in book.lines():
+                self._write(lines)
+        except OSError as exc:
+            self._roll_error = exc.strerror or str(exc)
 
     def _begin(self, at: int) -> None:
         if self._book.torn:
@@ -253,8 +269,11 @@ class _Book:
 
     def __init__(self, path: Path, lock: filelock.BaseFileLock, day: str) -> None:
         self.path = path
-        self.day_ends = _next_midnight(day)
+        self.day = day
+        self._day_ends = _next_midnight(day)
+        self._day_before_begins = self._day_ends - 2 * _DAY
         self.torn = b""
+        self.is_gone = False
         self._lock = lock
         self.file = os.open(path, _FLAGS, PRIVATE_FILE)
 
@@ -289,6 +308,18 @@ class _Book:
             ) from exc
         return book
 
+    def takes(self, at: int) -> bool:
+        """Tell whether a line of this moment belongs here: of this day, or of the one before if the clock was set."""
+        return self._day_before_begins <= at < self._day_ends and not self.is_gone
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield what is written behind the header, a piece at a time; also of a file that has no name any more."""
+        os.lseek(self.file, 0, os.SEEK_SET)
+        piece = os.read(self.file, _PIECE).partition(b"\n")[2]
+        while piece:
+            yield piece
+            piece = os.read(self.file, _PIECE)
+
     def _begin(self, header: journal.Header) -> None:
         self.torn = _cut_torn_end(self.file)
         state = os.fstat(self.file)
@@ -303,13 +334,18 @@ class _Book:
             _sync(self.file)
         with contextlib.suppress(OSError):
             os.close(self.file)
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the file's name; safe to call twice."""
         self._lock.release()
 
     def missing(self) -> str | None:
         """Return what happened to the file's name, None if all is well: its lines may reach nobody."""
         try:
             return None if self.path.stat().st_ino == self._inode else "the file was replaced"
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            self.is_gone = True
             return "the file was removed"
 
 

@@ -35,7 +35,11 @@ WHAT: Final = {
 """What each request is called in errors."""
 
 _TIMEOUT: Final = 10.0
+_LONGEST = 30.0  # seconds for a whole answer: a byte now and then keeps each single wait short
 _WAITS = (1.0, 2.0)  # seconds before the second and the third try; mock allows one request a second
+_OK: Final = 200
+_NOT_OK: Final = 300
+_SERVER_ERROR: Final = 500
 _VERDICT: Final = ("return_code", "return_msg")
 
 
@@ -102,17 +106,41 @@ def json_object(content: bytes) -> Hidden | None:
     return Hidden(found) if isinstance(found, dict) else None
 
 
-def _send(server: Server, path: str, body: Hidden, headers: Hidden) -> httpx.Response:
+@dataclass(frozen=True, slots=True, repr=False)
+class _Received:
+    """What came back, read to its end."""
+
+    status: int
+    content: bytes
+    headers: Hidden
+
+
+def _send(server: Server, path: str, body: Hidden, headers: Hidden) -> _Received:
     import httpx
 
     try:
-        with _client(server.url) as client:
-            return client.post(server.url + path, json=body, headers=headers)
+        with _client(server.url) as client, client.stream("POST", server.url + path, json=body, headers=headers) as got:
+            return _Received(got.status_code, _content(got, time.monotonic() + _LONGEST), Hidden(got.headers.items()))
+    except _TooLongError:
+        reason = f"no whole answer within {_LONGEST:.0f} s"
     except httpx.TimeoutException:
         reason = f"no answer within {_TIMEOUT:.0f} s"
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
         reason = scrubbed(f"{type(exc).__name__}: {exc}", server.secrets)  # h11 quotes what the server sent
     raise ConnectionFailed(server.url, reason)
+
+
+class _TooLongError(Exception):
+    """The answer has not ended in time."""
+
+
+def _content(response: httpx.Response, ends_at: float) -> bytes:
+    content = b""
+    for chunk in response.iter_bytes():
+        content += chunk
+        if time.monotonic() > ends_at:
+            raise _TooLongError
+    return content
 
 
 def _client(url: str) -> httpx.Client:
@@ -129,22 +157,22 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _read(server: Server, api_id: str, response: httpx.Response) -> Reply:
+def _read(server: Server, api_id: str, received: _Received) -> Reply:
     """Return what came back, or raise what a refusal means."""
-    what, status = WHAT[api_id], response.status_code
+    what, status = WHAT[api_id], received.status
     if status == int(BUSY):
         raise RequestRefused(what, BUSY, "too many requests")
-    if response.is_server_error:
+    if status >= _SERVER_ERROR:
         raise ConnectionFailed(server.url, f"it answered HTTP {status}")
-    answer = json_object(response.content)
+    answer = json_object(received.content)
     if answer is None:
         raise RequestRefused(what, f"HTTP {status}", "the answer is not a JSON object")
     return_code, message = (scrubbed(str(answer.get(name, "")), server.secrets) for name in _VERDICT)
     if return_code.strip("0"):
         raise _refusal(what, return_code, message)
-    if not response.is_success:
+    if not _OK <= status < _NOT_OK:
         raise RequestRefused(what, f"HTTP {status}", "the server knows no such request")
-    return Reply(answer, response.content, Hidden(response.headers.items()))
+    return Reply(answer, received.content, received.headers)
 
 
 def _refusal(what: str, return_code: str, message: str) -> KiwoomError:

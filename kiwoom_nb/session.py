@@ -258,7 +258,7 @@ class Session:
             await asyncio.sleep(_REG_AGAIN_AFTER)
             await _send(transport, life.connection.register())
         elif isinstance(event, Notice):
-            notice = f"{event.message} ({event.code})" if event.message else event.code
+            notice = f"{event.message} ({event.code})" if event.message and event.code else event.message or event.code
             life.notice = codes.scrubbed(notice, [life.token])
         elif isinstance(event, Kicked):
             raise KickedOut(self._server)
