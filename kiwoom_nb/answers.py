@@ -203,6 +203,8 @@ def _pairs(value: Any) -> dict[Hashable, Any]:
 
 def _as_key(value: Any) -> Hashable:
     """Return ``value`` so that equal ones of different types are one key."""
+    if is_missing(value):
+        return ""
     if isinstance(value, tuple):
         return tuple(map(_as_key, value))
     if isinstance(value, pd.Timestamp) or hasattr(value, "isoformat"):

@@ -141,6 +141,14 @@ def test_days_are_the_same_name_however_they_are_written():
     assert judged("mapping", {("a", 1): 1}, {("A", 1.0): 1}) is None
 
 
+@pytest.mark.parametrize("blank", [None, pd.NA, pd.NaT, float("nan"), np.datetime64("NaT")])
+def test_a_blank_is_a_blank_of_whatever_type(blank):
+    """In a collection, as a name, and in a row."""
+    assert judged("set", [None, "a"], ["a", blank]) is None
+    assert judged("mapping", {("a", pd.NaT): 1}, {("a", blank): 1}) is None
+    assert judged("set", ["b", "a"], ["a", blank]) == Fault("mixed", {"extra": 1, "lacking": 1})
+
+
 def test_a_table_may_have_its_rows_and_columns_in_any_order_and_more_columns():
     """Only the columns asked for count."""
     given = FILLS.iloc[::-1][["amount", "symbol"]].assign(memo="?")
