@@ -13,23 +13,24 @@ from websockets.asyncio.client import ClientConnection, connect
 from kiwoom_nb.classroom import serve
 
 from .material import frames
-from .measure import Row
+from .measure import Row, Size
 
 _INTERVAL = 0.05
 _LOGIN = '{"trnm":"LOGIN","token":"%s"}'
 _REG = '{"trnm":"REG","grp_no":"1","refresh":"1","data":[{"item":[""],"type":["04"]}]}'
 
 
-def classroom(*, quick: bool) -> list[Row]:
+def classroom(size: Size) -> list[Row]:
     """Measure how far the slowest client is behind the first, for each event; none may miss any.
 
     The server has a process of its own; all clients share this one. ``other`` is the time between two events.
     """
-    clients, events = (200, 100) if quick else (1000, 1200)
+    clients, events = size.of((1000, 1200), (200, 100), (5, 10))
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, clients, events), daemon=True)
     process.start()
+    there.close()  # else one would wait for ever for a child that did not start
     url, tokens = here.recv()
     try:
         arrivals = asyncio.run(_attend(url, tokens, events))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from .measure import Row, in_turn
+from .measure import Row, Side, Size, in_turn
 
 
-def importing(*, quick: bool) -> list[Row]:
+def importing(size: Size) -> list[Row]:
     """Measure both; what is heavy is imported only where it is used."""
-    cost = in_turn(5 if quick else 11, ours=_starter("kiwoom_nb"), other=_starter("pandas"))
+    cost = in_turn(size.of(11, 5, 1), ours=_starter("kiwoom_nb"), other=_starter("pandas"))
     return [Row("import kiwoom_nb", cost["ours"], "import pandas", cost["other"], "< 2")]
 
 
-def _starter(module: str):  # noqa: ANN202 - a side of in_turn
+def _starter(module: str) -> Side:
     def start(_: int) -> int:
         subprocess.run([sys.executable, "-c", f"import {module}"], check=True)  # noqa: S603 - our own interpreter
         return 1

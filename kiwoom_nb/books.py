@@ -23,6 +23,11 @@ def reconcile(frame: pd.DataFrame) -> pd.DataFrame:
     its amount less that. The books begin with the state before the first fill that is known, and anew after each fill
     that is not.
 
+    Parameters
+    ----------
+    frame
+        Balance events in order of arrival.
+
     Returns
     -------
     pandas.DataFrame

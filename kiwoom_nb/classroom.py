@@ -67,13 +67,55 @@ def serve(
 ) -> Server:
     """Start a server that speaks Kiwoom's protocol and plays ``source`` to its clients; return when it accepts them.
 
-    ``source`` is an iterable of (microseconds since the epoch UTC, raw frame) pairs, an object whose ``frames()``
-    returns one (a day of :func:`kiwoom_nb.simulate`), the path of a journal or of a folder of them, ``"sample"``, or
-    ``None``: then only :meth:`Server.push` sends. ``port=0`` takes a free one. The options of the broadcast are those
-    of :func:`play`, all others those of :class:`~kiwoom_nb.simulator.Simulator`.
-
     Account queries (kt00018, ka00001) are answered for the first account of ``source``: a synthetic day knows what is
     held at any moment, a journal tells it where it was asked, and balance events that are pushed change it.
+
+    Parameters
+    ----------
+    source
+        A day of :func:`kiwoom_nb.simulate` (any object whose ``frames()`` returns what follows), an iterable of
+        (microseconds since the epoch UTC, raw frame) pairs, the path of a journal or of a folder of them, ``"sample"``,
+        or None: then only :meth:`Server.push` sends.
+    speed
+        How much faster than the recorded clock; ``float("inf")``: as fast as the clients read. There is one clock for
+        all: whoever registers later joins in the middle.
+    loop
+        Begin again when it is over.
+    host, port
+        Where to listen; port 0 takes a free one. Outside 127.0.0.1 the simulator's tokens travel in clear, unless there
+        is a certificate.
+    wait_for
+        How many clients must have registered before it begins.
+    accounts
+        ``"same"``: frames are sent byte for byte. ``"each"``: the account (FID 9201) is another one for every app key.
+    ping_interval, heartbeat_timeout, login_timeout
+        Seconds: between PINGs, without an echo until the end (default 3 x ``ping_interval``), until a LOGIN is due.
+    handshake
+        ``"measured"``: only the LOGIN frame counts. ``"documented"``: the header ``authorization: Bearer <token>`` of
+        Kiwoom's page of type ``04`` logs in too.
+    tokens
+        Tokens that are valid besides the issued ones, for ever, each as an app key of its own.
+    app_keys
+        App key -> secret key pairs that get a token; None: any pair does.
+    ssl_certfile, ssl_keyfile
+        A certificate and its key (PEM): it then speaks ``wss`` and ``https``.
+    max_queued
+        Frames that may wait for one client; one more and it is closed (1008).
+    stall_timeout
+        With ``speed=float("inf")``: seconds after which a client that takes nothing is closed.
+    refuse
+        An error code (``"8005"``, ``"8010"``, ...) by which every LOGIN and request is refused.
+    token_lifetime, token_rate, too_many
+        Seconds that a token lives; requests a second that the token endpoints take (None: any number); the HTTP status
+        (429, or 200 with ``return_code`` 5) of one too many.
+    query_rate, page_size
+        Requests a second that the account queries take for each app key and api-id (None: any number; Kiwoom's mock
+        trading takes 1); rows on a page of kt00018.
+
+    Returns
+    -------
+    Server
+        Its ``url`` and ``token`` are for :func:`kiwoom_nb.stream_balances`; a context manager that closes it.
 
     Raises
     ------
@@ -114,9 +156,11 @@ class Server:
 
     Attributes
     ----------
-    url, rest_url
-        Where it listens: ``ws://127.0.0.1:PORT/api/dostk/websocket`` and ``http://127.0.0.1:PORT`` (``wss``, ``https``
-        with a certificate). Where it is bound to every address, others reach it by this machine's own one.
+    url
+        Where it listens: ``ws://127.0.0.1:PORT/api/dostk/websocket`` (``wss`` with a certificate). Where it is bound to
+        every address, others reach it by this machine's own one.
+    rest_url
+        The same for requests: ``http://127.0.0.1:PORT`` (``https`` with a certificate).
     finished
         A ``threading.Event``: the source has been pushed to its end (at once without one, never with ``loop=True``).
     """
@@ -168,31 +212,110 @@ class Server:
         self._simulator.mute = mute
 
     def issue_token(self, app_key: str) -> str:
-        """Return the valid token of ``app_key``, without asking for its secret key."""
+        """Return the valid token of ``app_key``, without asking for its secret key.
+
+        Parameters
+        ----------
+        app_key
+            Any text; its token is issued where there is none.
+
+        Returns
+        -------
+        str
+            Valid at this server only.
+
+        Raises
+        ------
+        ConnectionFailed
+            This server was closed.
+        """
         return self._do(lambda: self._simulator.issue_token(app_key))
 
     def expire(self, token: str | None = None) -> None:
-        """End a token (``None``: all): the next LOGIN with it gets 8005, the next request for one a new one."""
+        """End a token: the next LOGIN with it gets 8005, the next request for one a new one.
+
+        Parameters
+        ----------
+        token
+            Which; None: all.
+
+        Raises
+        ------
+        ConnectionFailed
+            This server was closed.
+        """
         self._do(lambda: self._simulator.expire(token))
 
     def refuse(self, code: str | None) -> None:
-        """Refuse every LOGIN and request with this error code (``"8010"``, ...) until ``refuse(None)``."""
+        """Refuse every LOGIN and request until ``refuse(None)``.
+
+        Parameters
+        ----------
+        code
+            Kiwoom's error code (``"8010"``, ...), or None.
+
+        Raises
+        ------
+        ConnectionFailed
+            This server was closed.
+        """
         self._do(lambda: self._simulator.refuse(code))
 
     def push(self, raw: bytes) -> None:
-        """Send one REAL frame now, byte for byte, to every session registered for 04; the account then holds that."""
+        """Send one REAL frame now to every session registered for 04; the account then holds what it says.
+
+        Parameters
+        ----------
+        raw
+            The frame, UTF-8 JSON; it is sent byte for byte.
+
+        Raises
+        ------
+        ConnectionFailed
+            This server was closed.
+        """
         self._do(lambda: self._simulator.push(raw))
 
     def system(self, code: str, message: str | None = None) -> None:
-        """Send a SYSTEM frame to every session that is logged in; known codes have their text."""
+        """Send a SYSTEM frame to every session that is logged in.
+
+        Parameters
+        ----------
+        code
+            Such as ``"R10001"``.
+        message
+            Its text; None: that of a known code.
+
+        Raises
+        ------
+        ConnectionFailed
+            This server was closed.
+        """
         self._do(lambda: self._simulator.system(code, message))
 
     def close_sessions(self, code: int = 1000, reason: str = "Bye") -> None:
-        """Close every connection, by default as Kiwoom does at the end of the day."""
+        """Close every connection, by default as Kiwoom does at the end of the day.
+
+        Parameters
+        ----------
+        code, reason
+            Of the close frame.
+
+        Raises
+        ------
+        ConnectionFailed
+            This server was closed.
+        """
         self._do(lambda: self._simulator.close_sessions(code, reason))
 
     def drop(self) -> None:
-        """Cut every connection without a close frame, as a network does."""
+        """Cut every connection without a close frame, as a network does.
+
+        Raises
+        ------
+        ConnectionFailed
+            This server was closed.
+        """
         self._do(self._simulator.drop)
 
     def close(self) -> None:

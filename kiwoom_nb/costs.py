@@ -139,7 +139,23 @@ class Costs:
         object.__setattr__(self, "market", _checked(self.market))
 
     def fees(self, amounts: Any) -> Integers:
-        """Return the fee on each of ``amounts`` (won, whole, not negative) in won, for a buy as for a sale."""
+        """Return the fee on each of ``amounts``, for a buy as for a sale, cut to 10 won.
+
+        Parameters
+        ----------
+        amounts : array-like or one value
+            Won, whole, not negative.
+
+        Returns
+        -------
+        int64 array
+            Won.
+
+        Raises
+        ------
+        ValueError
+            An amount is missing or negative.
+        """
         return self._fees(_amounts(amounts))
 
     def taxes(self, amounts: Any, symbols: Any, dates: Any) -> Integers:
@@ -151,6 +167,11 @@ class Costs:
             Of one length, or one value for all. ``dates`` are the days or moments of the trades: those with a time
             zone are looked at in Korean time, those without are Korean already.
 
+        Returns
+        -------
+        int64 array
+            Won, cut to whole ones; 0 for what is not taxed.
+
         Raises
         ------
         ValueError
@@ -159,7 +180,18 @@ class Costs:
         return _part(_amounts(amounts), self._tax_rates(symbols, dates))
 
     def assumed(self, symbols: Any) -> npt.NDArray[np.bool_]:
-        """Return where a tax rests on an assumption: ``market`` does not tell the symbol, and no own rate is given."""
+        """Return where a tax rests on an assumption: ``market`` does not tell the symbol, and no own rate is given.
+
+        Parameters
+        ----------
+        symbols : array-like or one value
+            As a frame has them.
+
+        Returns
+        -------
+        bool array
+            One for each symbol.
+        """
         codes, names = _distinct(symbols)
         unknown = [self.tax_pct is None and name not in self.market for name in names]
         return np.array([*unknown, self.tax_pct is None], bool)[codes]
@@ -181,6 +213,11 @@ class Costs:
         -------
         Int64 array
             Won; NA where quantity is 0, or where either is missing, negative or above 10^18.
+
+        Raises
+        ------
+        ValueError
+            A day is missing, or older than the table of taxes.
         """
         won, shares, taxes = np.broadcast_arrays(
             _numbers(cost, -1), _numbers(quantity, -1), self._tax_rates(symbols, dates)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from kiwoom_nb.addresses import MODES, other_mode
-from kiwoom_nb.errors import CredentialsNotFound, CredentialsNotStored
+from kiwoom_nb.errors import CredentialsNotFound, CredentialsNotStored, unframed
+from kiwoom_nb.request import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -80,18 +81,39 @@ def find(mode: str, given: object = None) -> Credentials:
 def set_credentials(mode: str | None = None, *, ask: Callable[[str], str] | None = None) -> None:
     """Ask for the app key and the secret key of ``mode`` and store them in the OS keyring.
 
-    ``mode`` is ``"demo"`` or ``"real"`` (default: ``default_mode()``). The keys are asked for with ``getpass``
-    (or ``ask``, a callable from a prompt to an answer), so they are not in the notebook, and never echoed.
+    Parameters
+    ----------
+    mode
+        ``"demo"`` (mock trading) or ``"real"``; default ``KIWOOM_MODE``, else ``"demo"``.
+    ask
+        Called with each prompt, returns the answer; default ``getpass``: nothing is echoed, nothing stays in the
+        notebook.
 
-    Raises ``CredentialsNotStored`` where this machine has no working keyring, and ``ValueError`` for an empty
-    answer; then nothing was stored.
+    Raises
+    ------
+    CredentialsNotStored
+        This machine has no keyring that works; nothing was stored.
+    ValueError
+        An answer is empty or holds what no key has, or there is no such mode; nothing was stored.
     """
     mode = default_mode() if mode is None else mode
     other_mode(mode)
     _require_keyring(mode)  # before anyone types
-    ask = ask or getpass.getpass  # looked up now: a Jupyter kernel puts its own there
-    app_key, secret_key = ask(f"앱 키 · App key ({mode}): "), ask(f"시크릿 키 · Secret key ({mode}): ")
-    _store(_pair(mode, app_key, secret_key))
+    failure = _ask_and_store(mode, ask or getpass.getpass)  # looked up now: a Jupyter kernel puts its own there
+    if failure is not None:
+        raise failure
+
+
+def _ask_and_store(mode: str, ask: Callable[[str], str]) -> CredentialsNotStored | ValueError | None:
+    """Store what is answered, and return what went wrong, without the frames that know the answers."""
+    keys = Hidden()
+    keys["app_key"] = ask(f"앱 키 · App key ({mode}): ")
+    keys["secret_key"] = ask(f"시크릿 키 · Secret key ({mode}): ")
+    try:
+        _store(_from_argument(mode, keys))
+    except (CredentialsNotStored, ValueError) as exc:
+        return unframed(exc)
+    return None
 
 
 def _from_argument(mode: str, given: object) -> Credentials:

@@ -28,6 +28,10 @@ No text ever holds a token, an app key or a secret key. Attributes keep the part
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+Failure = TypeVar("Failure", bound=Exception)
+
 
 class KiwoomError(Exception):
     """Base class of every error raised by kiwoom_nb."""
@@ -278,6 +282,18 @@ class MissingExtra(KiwoomError):
         )
 
 
+def unframed(exc: Failure) -> Failure:
+    """Return ``exc`` without the frames that it and its causes came through.
+
+    A verbose traceback (``%xmode Verbose``, pytest, rich) prints the variables of each frame, and some hold keys.
+    """
+    one: BaseException | None = exc
+    while one is not None:
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+    return exc
+
+
 def _variables(mode: str) -> str:
     return "APP_KEY and APP_SECRET" if mode == "real" else "APP_KEY_MOCK and APP_SECRET_MOCK"
 
@@ -285,7 +301,8 @@ def _variables(mode: str) -> str:
 class ScopeWarning(UserWarning):
     """Realized P&L (FIDs 990, 992) seems to count something else than ``scope`` says.
 
-    ``row`` is the label of the first event that shows it, ``change`` (won) what a buy of ``symbol`` realized there.
+    ``row`` is the label of the first event that shows it, ``time`` when it came, ``change`` (won) what a buy of
+    ``symbol`` realized there.
     """
 
     def __init__(self, scope: str, row: object, time: str, symbol: str, change: int) -> None:

@@ -48,6 +48,15 @@ def plot_fills(
         Balance events in order of arrival.
     symbol
         One symbol, or several; default: all, or the twelve most traded of more.
+    colors
+        ``"korea"`` (red up, blue down, as a Korean HTS), ``"colorblind"`` or ``"us"`` (green up, red down).
+    dark
+        True, False, or None for a transparent ground on which either kind of page shows through.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        One without anything to show says so.
 
     Raises
     ------

@@ -64,6 +64,15 @@ def plot_realized_pnl(
         up). ``"credit"``: cash (FID 990) and credit (FID 992) apart, beside the total.
     scope
         What FIDs 990 and 992 of a row count, see :func:`kiwoom_nb.pnl.realized_pnl`.
+    colors
+        ``"korea"`` (red up, blue down, as a Korean HTS), ``"colorblind"`` or ``"us"`` (green up, red down).
+    dark
+        True, False, or None for a transparent ground on which either kind of page shows through.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        One without anything to show says so.
 
     Raises
     ------
@@ -193,8 +202,28 @@ def plot_drawdown(
 ) -> go.Figure:
     """Return how far the realized P&L of each day was below its highest so far, or below 0: won, 0 or less.
 
-    Parameters and errors are those of :func:`plot_realized_pnl`. The lowest point of a day is ``max_drawdown`` of
-    :func:`kiwoom_nb.pnl.summary` where the frame is about one account.
+    The lowest point of a day is ``max_drawdown`` of :func:`kiwoom_nb.pnl.summary` where the frame is about one account.
+
+    Parameters
+    ----------
+    frame
+        Balance events in order of arrival.
+    scope
+        What FIDs 990 and 992 of a row count, see :func:`kiwoom_nb.pnl.realized_pnl`.
+    colors
+        ``"korea"`` (red up, blue down, as a Korean HTS), ``"colorblind"`` or ``"us"`` (green up, red down).
+    dark
+        True, False, or None for a transparent ground on which either kind of page shows through.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        One without anything to show says so.
+
+    Raises
+    ------
+    ValueError
+        ``scope`` or ``colors`` is not known.
     """
     look, title = theme(colors, dark), say("drawdown")
     steps = realized_pnl(frame, None, scope)
@@ -251,6 +280,15 @@ def plot_day(
         A day in Korea; default: that of the last event.
     scope
         What FIDs 990 and 992 of a row count, see :func:`kiwoom_nb.pnl.realized_pnl`.
+    colors
+        ``"korea"`` (red up, blue down, as a Korean HTS), ``"colorblind"`` or ``"us"`` (green up, red down).
+    dark
+        True, False, or None for a transparent ground on which either kind of page shows through.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        One without anything to show says so.
 
     Raises
     ------

@@ -48,7 +48,23 @@ def plot_positions(
 ) -> go.Figure:
     """Return the unrealized P&L of each position as a bar, the highest at the top, won and percent beside it.
 
-    ``prices`` (by symbol) and ``latest`` are those of :func:`kiwoom_nb.positions.positions`.
+    Parameters
+    ----------
+    frame
+        Balance events in order of arrival.
+    prices
+        Prices to mark to, by symbol (whole won); those not in it keep the price last seen.
+    latest
+        The latest rows of ``frame``, where somebody kept them: then the cost does not depend on its length.
+    colors
+        ``"korea"`` (red up, blue down, as a Korean HTS), ``"colorblind"`` or ``"us"`` (green up, red down).
+    dark
+        True, False, or None for a transparent ground on which either kind of page shows through.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        One without anything to show says so.
 
     Raises
     ------
@@ -151,7 +167,28 @@ def plot_allocation(
 ) -> go.Figure:
     """Return a treemap of what is held: areas by market value, colours by return, names and weights.
 
-    ``prices``, ``latest`` and errors are those of :func:`plot_positions`.
+    Parameters
+    ----------
+    frame
+        Balance events in order of arrival.
+    prices
+        Prices to mark to, by symbol (whole won); those not in it keep the price last seen.
+    latest
+        The latest rows of ``frame``, where somebody kept them: then the cost does not depend on its length.
+    colors
+        ``"korea"`` (red up, blue down, as a Korean HTS), ``"colorblind"`` or ``"us"`` (green up, red down).
+    dark
+        True, False, or None for a transparent ground on which either kind of page shows through.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        One without anything to show says so.
+
+    Raises
+    ------
+    ValueError
+        A price is not a whole number of won; ``colors`` is not known.
     """
     look, title = theme(colors, dark), say("allocation")
     held = positions(frame, prices=prices, latest=latest)

@@ -65,6 +65,11 @@ def fills(frame: pd.DataFrame, previous: pd.DataFrame | None = None, costs: Cost
         told, ``price`` is then the last price; ``net_quantity`` and ``cash`` are right wherever they are given. Where
         an event was lost and no gap is known, what cancelled out in between is not seen.
 
+    Raises
+    ------
+    ValueError
+        With ``costs``: a sale is older than its table of taxes.
+
     Notes
     -----
     A duplicate of an event is no fill. Rows of ``99`` (all loan lots of a symbol together) are none where a lot of it
@@ -109,12 +114,12 @@ class _Gaps:
         self._starts = np.sort(np.array([gap.start for gap in gaps], np.int64))
         self._ends = np.sort(np.array([latest if gap.end is None else gap.end for gap in gaps], np.int64))
 
-    def between(self, start: Ints, end: Ints) -> Bools:
-        """Tell of each span whether the line was down in it."""
+    def between(self, time: Ints, before: Ints, rows: Ints) -> Bools:
+        """Tell of each span, from ``time[before]`` to ``time[rows]``, whether the line was down in it."""
         if not len(self._starts):
-            return np.zeros(len(start), np.bool_)
-        begun = np.searchsorted(self._starts, end, side="left")
-        over: Bools = begun > np.searchsorted(self._ends, start, side="right")
+            return np.zeros(len(rows), np.bool_)
+        begun = np.searchsorted(self._starts, time[rows], side="left")
+        over: Bools = begun > np.searchsorted(self._ends, time[before], side="right")
         return over
 
 
@@ -196,7 +201,7 @@ class _Found:
             (is_single, _NO_REASON),
             (~priced, _UNREALIZED),
             (~self._fits, _DISAGREE),
-            (~is_new & _Gaps(frame).between(states.time[before], states.time[rows]), _LINE_DOWN),
+            (~is_new & _Gaps(frame).between(states.time, before, rows), _LINE_DOWN),
             (is_told, _TOLD),
             (is_new, _UNSEEN),
             (is_query, _ASKED),

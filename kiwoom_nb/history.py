@@ -189,13 +189,13 @@ class History:
     def _repeats(self, rows: Ints) -> Bools:
         """Tell of each row whether one of the last states of its position said the same, and the one before stays."""
         states = self.states
-        said = (states.quantity, states.cost, states.realized, states.net, states.price, states.side)
-        other, found = self.previous[rows], np.zeros(len(rows), np.bool_)
+        said = (states.quantity, states.realized, states.net, states.price, states.side)
+        other, found, cost = self.previous[rows], np.zeros(len(rows), np.bool_), states.cost[rows]
         for _ in range(REMEMBERED):
-            same = (other >= 0) & states.is_event[other]
-            for column in said:
-                same &= column[rows] == column[other]
-            found |= same
+            same = np.flatnonzero((other >= 0) & states.is_event[other] & (states.cost[other] == cost))
+            for column in said:  # few have the same cost: only those are looked at any further
+                same = same[column[rows[same]] == column[other[same]]]
+            found[same] = True
             other = np.where(other >= 0, self.previous[other], NONE)
         taken = np.zeros(len(states.key), np.bool_)
         taken[rows[found]] = True

@@ -51,7 +51,7 @@ class Host:
         config = uvicorn.Config(
             lending_app(app, self._lent),
             http=noting_protocol(self._lent),
-            ws="websockets-sansio",
+            ws=quiet_protocol(),
             ws_max_size=_FRAME_LIMIT,
             ws_ping_interval=None,  # Kiwoom's PING is a frame of its own
             ws_per_message_deflate=False,
@@ -112,6 +112,22 @@ def noting_protocol(lent: _Lent) -> type[asyncio.Protocol] | str:
             super().connection_made(transport)
 
     return NotingProtocol
+
+
+def quiet_protocol() -> Any:
+    """Return uvicorn's protocol for WebSockets, which logs no frame, even at DEBUG: a LOGIN holds a token."""
+    try:
+        from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+    except ImportError:  # uvicorn finds it by its name, wherever it is now
+        return "websockets-sansio"
+    sansio_protocol: Any = WebSocketsSansIOProtocol
+
+    class QuietProtocol(sansio_protocol):  # type: ignore[misc] # uvicorn's class is not typed for us
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.conn.debug = False
+
+    return QuietProtocol
 
 
 def _listen(host: str, port: int) -> socket.socket:

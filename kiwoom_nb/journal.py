@@ -146,12 +146,14 @@ def _read_carefully(line: bytes) -> tuple[int, bytes] | Entry | None:
 
 
 def _frame_of(entry: Entry) -> tuple[int, bytes] | None:
+    frame = bytes(entry.frame)  # written by another program, with spaces, in another order, or with a text beside it
+    if frame:
+        return entry.received_at, frame
     if entry.text is not None:
         return entry.received_at, entry.text.encode()
     if entry.bytes is not None:
         return entry.received_at, base64.b64decode(entry.bytes, validate=True)
-    frame = bytes(entry.frame)  # written by another program, with spaces or another order
-    return (entry.received_at, frame) if frame else None
+    return None
 
 
 def _fits_a_line(raw: bytes) -> bool:

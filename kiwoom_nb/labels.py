@@ -49,6 +49,10 @@ WORDS: Final = {
         "⚠ 노트북이 {seconds:.0f}초 동안 멈춰 있었습니다: 오래 걸리는 계산에는 background=True를 쓰세요",
         "⚠ the notebook stood still for {seconds:.0f} s: for long computations use background=True",
     ),
+    "not_fast": (
+        "확장 fast를 쓸 수 없어 보통 방식으로 읽습니다 ({reason})",
+        "the extra fast cannot be used, events are read the plain way ({reason})",
+    ),
     "as_of": ("{time} 기준", "as of {time}"),
     "last_attempt": ("지난 시도: {reason}", "last attempt: {reason}"),
     "error_KickedOut": (
@@ -78,7 +82,18 @@ _chosen: str | None = None
 
 
 def set_language(language: str) -> None:
-    """Show words in ``"ko"`` (Korean) or ``"en"`` (English) from now on; raise ValueError for any other."""
+    """Show words in Korean or English from now on: state lines, dashboards, figures.
+
+    Parameters
+    ----------
+    language
+        ``"ko"`` or ``"en"``; before this is called, the locale decides.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
     global _chosen  # noqa: PLW0603 - one language a process, as the locale is
     if language not in LANGUAGES:
         raise ValueError(f'language must be "ko" or "en", not {language!r}.')

@@ -32,7 +32,10 @@ def home() -> Path:
 
 def make_private_folder(folder: Path) -> Path:
     """Create ``folder`` (and what is missing above it), readable by this user only, and return it."""
-    folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):  # mkdir(parents=True) would leave those above to the umask
+        one.mkdir(exist_ok=True, mode=PRIVATE_FOLDER)
+    folder.mkdir(exist_ok=True)  # raises where it is a file
     return folder
 
 

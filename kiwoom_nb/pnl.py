@@ -180,6 +180,13 @@ def _codes(column: pd.Series[Any]) -> Ints:
 def summary(frame: pd.DataFrame, scope: Scope = "position") -> pd.DataFrame:
     """Return one row for each account and KST day.
 
+    Parameters
+    ----------
+    frame
+        Balance events in order of arrival.
+    scope
+        What FIDs 990 and 992 of a row count, see :func:`realized_pnl`.
+
     Returns
     -------
     pandas.DataFrame
@@ -194,7 +201,12 @@ def summary(frame: pd.DataFrame, scope: Scope = "position") -> pd.DataFrame:
     Raises
     ------
     ValueError
-        ``scope`` is not known; see :func:`realized_pnl`.
+        ``scope`` is not known.
+
+    Warns
+    -----
+    ScopeWarning
+        The data contradict ``scope``.
     """
     _check(None, scope)
     steps = _Steps(frame, scope)

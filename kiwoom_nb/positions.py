@@ -16,6 +16,7 @@ from .keyed import NONE, Bools, Ints, Key, day_of, days_of, keys_of, moments
 from .latest import KEY, LATEST_COLUMNS, LatestRows
 from .queries import is_lot, is_whole, key_of, lots_of, queries_of
 from .schema import COLUMNS, INT64_MAX, RECEIVED_AT, TIMEZONE, symbol
+from .small_tables import Floats, Integers, framed, index_of
 from .told import told_by
 
 SOURCES: Final = ("event", "opening")
@@ -221,48 +222,50 @@ def _table(lines: list[_Line], frame: pd.DataFrame, as_of: int, prices: dict[str
     """Return ``lines`` as a table, valued at the last prices or the user's."""
     keys = [line.key for line in lines]
     _mark(lines, prices)
-    numbers: dict[str, Any] = {
-        name: _integers([line.told[name] for line in lines]) for name in (*_NUMBERS, "realized_pnl_today")
-    }
+    numbers = {name: _integers([line.told[name] for line in lines]) for name in (*_NUMBERS, "realized_pnl_today")}
     quantity, cost, price, base = (numbers[name] for name in ("quantity", "cost", "price", "base_price"))
-    value = quantity * price
-    pnl, day_change = value - cost, price - base
+    value = quantity.times(price)
+    pnl, day_change = value.minus(cost), price.minus(base)
     updated = np.array([line.updated_at for line in lines], np.int64)
     realized = numbers["realized_pnl_today"]
     today = day_of(as_of)
     earlier = days_of(updated) != today.astype(np.int64)
-    realized[earlier] = 0  # what was told on an earlier day is over
+    realized.numbers[earlier] = 0  # what was told on an earlier day is over
+    realized.blank[earlier] = False
+    at = _moments([*(line.price_at or _NAT for line in lines), *updated.tolist()])
     columns = {
         "account": _category(keys, 0, frame),
         "symbol": _category(keys, 1, frame),
         "name": _named([line.told["name"] for line in lines], frame["name"].dtype),
         "credit_type": _category(keys, 2, frame),
         "loan_date": _dates([key[3] for key in keys]),
-        "quantity": quantity,
-        "orderable_quantity": numbers["orderable_quantity"],
-        "average_price": numbers["average_price"],
-        "cost": cost,
-        "price": price,
+        "quantity": quantity.column(),
+        "orderable_quantity": numbers["orderable_quantity"].column(),
+        "average_price": numbers["average_price"].column(),
+        "cost": cost.column(),
+        "price": price.column(),
         "price_source": _coded([line.price_source for line in lines], PRICE_SOURCES),
-        "price_at": _moments([line.price_at or _NAT for line in lines]),
-        "base_price": base,
-        "day_change": day_change,
-        "day_change_pct": 100 * _ratio(day_change, base),
-        "market_value": value,
-        "unrealized_pnl": pnl,
-        "unrealized_pnl_pct": 100 * _ratio(pnl, cost),
-        "weight": _ratio(value, value.sum()),
-        "realized_pnl_today": realized,
-        "break_even_price": costs.break_even(cost, quantity, [key[1] or "" for key in keys], max(today, TAXED_FROM)),
+        "price_at": at[: len(lines)],
+        "base_price": base.column(),
+        "day_change": day_change.column(),
+        "day_change_pct": 100 * _ratio(day_change.floats(), base.floats()),
+        "market_value": value.column(),
+        "unrealized_pnl": pnl.column(),
+        "unrealized_pnl_pct": 100 * _ratio(pnl.floats(), cost.floats()),
+        "weight": _ratio(value.floats(), np.array(value.numbers[~value.blank].sum(), np.float64)),
+        "realized_pnl_today": realized.column(),
+        "break_even_price": costs.break_even(
+            cost.column(), quantity.column(), [key[1] or "" for key in keys], max(today, TAXED_FROM)
+        ),
         "maturity_date": _dates([line.told["maturity_date"] for line in lines]),
-        "credit_amount": numbers["credit_amount"],
-        "credit_interest": numbers["credit_interest"],
-        "updated_at": _moments(updated),
+        "credit_amount": numbers["credit_amount"].column(),
+        "credit_interest": numbers["credit_interest"].column(),
+        "updated_at": at[len(lines) :],
         "stale": _is_stale(frame, updated) | np.array([line.missed for line in lines], np.bool_),
         "source": _coded([line.source for line in lines], SOURCES),
         "events": np.array([line.events for line in lines], np.int64),
     }
-    return pd.DataFrame(columns, copy=False)
+    return framed(columns)
 
 
 def _mark(lines: list[_Line], prices: dict[str, int]) -> None:
@@ -281,18 +284,11 @@ def _is_stale(frame: pd.DataFrame, updated: Ints) -> Bools:
     return stale
 
 
-def _ratio(part: Any, whole: Any) -> npt.NDArray[np.float64]:
-    """Return ``part`` over ``whole``, NaN where either is unknown or there is no whole."""
-    parts, wholes = _floats(part), _floats(whole)
+def _ratio(parts: Floats, wholes: Floats) -> Floats:
+    """Return parts over wholes, NaN where either is unknown or there is no whole."""
     ratios = np.full(len(parts), np.nan)
     np.divide(parts, wholes, out=ratios, where=wholes != 0)
     return ratios
-
-
-def _floats(values: Any) -> npt.NDArray[np.float64]:
-    if isinstance(values, pd.arrays.IntegerArray):
-        return values.to_numpy(np.float64, na_value=np.nan)
-    return np.asarray(values, np.float64)
 
 
 def _category(keys: list[Key], place: int, frame: pd.DataFrame) -> pd.Categorical:
@@ -315,14 +311,14 @@ def _coded(codes: list[int], names: tuple[str, ...]) -> pd.Categorical:
     return pd.Categorical.from_codes(np.array(codes, np.int8), dtype=_dtype_of(names), validate=False)
 
 
-@functools.cache  # made when it is first used: pandas imports Arrow for it
+@functools.cache
 def _dtype_of(names: tuple[str, ...]) -> pd.CategoricalDtype:
-    return pd.CategoricalDtype(pd.Index(names, dtype="str"))
+    return pd.CategoricalDtype(index_of(names))
 
 
-def _integers(values: list[int | None]) -> pd.arrays.IntegerArray:
+def _integers(values: list[int | None]) -> Integers:
     blank = np.array([value is None for value in values], np.bool_)
-    return pd.arrays.IntegerArray(np.array([value or 0 for value in values], np.int64), blank)
+    return Integers(np.array([value or 0 for value in values], np.int64), blank)
 
 
 def _dates(values: list[int | None]) -> npt.NDArray[np.datetime64]:

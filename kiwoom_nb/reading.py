@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from . import journal
+from . import fast, journal
 from .errors import JournalError
 from .protocol import Message, parse
 from .table import BalanceTable
@@ -38,8 +40,11 @@ def read_journal(path: Path, table: BalanceTable) -> journal.Header:
     try:
         with _open(path) as file:
             lines = _Lines(file)
-            header = _check_header(path, next(iter(lines), None), lines)
-            at = _read_lines(lines, table, header.created_at)
+            header = _check_header(path, lines)
+            fast.warm_up_for(path.stat().st_size)
+            at = header.created_at
+            for block in lines.blocks():
+                at = table.receive_lines(block, at, partial(_read_block, table))
     except OSError as exc:
         raise JournalError(str(path), f"cannot be read: {exc.strerror or exc}", "Check the file.") from exc
     if lines.torn:
@@ -63,7 +68,7 @@ def read_holdings(path: Path) -> Iterator[journal.Entry]:
     try:
         with _open(path) as file:
             lines = _Lines(file)
-            _check_header(path, next(iter(lines), None), lines)
+            _check_header(path, lines)
             for line in lines:
                 entry = journal.read_line(line) if _HOLDINGS in line else None
                 if isinstance(entry, journal.Entry) and entry.event == journal.HOLDINGS and entry.asked_at is not None:
@@ -83,7 +88,7 @@ def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with _open(path) as file:
             lines = _Lines(file)
-            _check_header(path, next(iter(lines), None), lines)
+            _check_header(path, lines)
             for entry in map(journal.read_line, lines):
                 if isinstance(entry, tuple) and getattr(parse(entry[1]), "trnm", None) == "REAL":
                     yield entry
@@ -108,18 +113,43 @@ class _Lines:
 
     def __init__(self, file: Any) -> None:
         self.torn = b""
-        self._lines = self._cut(file)
+        self._blocks = self._cut(file)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._lines
+        for block in self._blocks:
+            yield from _split(block)
+
+    def first(self) -> bytes | None:
+        """Return the first line, None where there is none; the others are still to come."""
+        block = next(self._blocks, None)
+        if block is None:
+            return None
+        line, _, others = block.partition(b"\n")
+        if others:
+            self._blocks = chain([others], self._blocks)
+        return line
+
+    def blocks(self) -> Iterator[bytes]:
+        """Return the lines many together, their line breaks in between and behind the last."""
+        return self._blocks
 
     def _cut(self, file: Any) -> Iterator[bytes]:
         while chunk := file.read(_CHUNK):
-            *lines, self.torn = (self.torn + chunk).split(b"\n")
-            yield from lines
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                block = b"".join((self.torn, memoryview(chunk)[:end]))
+                self.torn = chunk[end:]
+                yield block
+            else:
+                self.torn += chunk
 
 
-def _check_header(path: Path, line: bytes | None, lines: _Lines) -> journal.Header:
+def _split(block: bytes) -> list[bytes]:
+    return block[:-1].split(b"\n")
+
+
+def _check_header(path: Path, lines: _Lines) -> journal.Header:
+    line = lines.first()
     if line is None:
         why = "was torn in its first line" if lines.torn else "is empty"
         raise NothingRecorded(str(path), why, "Nothing was recorded in it; it can be deleted.")
@@ -158,6 +188,11 @@ def _read_lines(lines: Iterable[bytes], table: BalanceTable, at: int) -> int:
             at = frame_line.received_at
             receive(frame_line.frame, at)
     return at
+
+
+def _read_block(table: BalanceTable, block: bytes, at: int) -> int:
+    """Read the lines of a ``block``, which ends with a line break, and return when the last was received."""
+    return _read_lines(_split(block), table, at)
 
 
 def _read_other_line(line: bytes, table: BalanceTable, at: int) -> int:

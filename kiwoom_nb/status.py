@@ -32,26 +32,37 @@ class Status:
         Rows received so far, shown or not.
     waiting
         Of them, not shown yet.
-    as_of, last_event_at
-        When this was asked, and when the last row arrived (KST; None: none yet). Of a replay ``as_of`` is the virtual
-        time.
-    attempt, reason
-        The number of the attempt to connect, and why the last one ended.
+    as_of
+        When this was asked (KST); of a replay the virtual time.
+    last_event_at
+        When the last row arrived (KST); None: none yet.
+    attempt
+        The number of the attempt to connect.
+    reason
+        Why the last one ended.
     error
         The exception that ended the stream, None if none did.
-    gaps, rejected
+    gaps
         How many there are so far.
-    journal, journal_error
-        Where the session is recorded (None: nowhere), and why that fails just now (None: it does not).
+    rejected
+        How many there are so far.
+    journal
+        Where the session is recorded; None: nowhere.
+    journal_error
+        Why that fails just now; None: it does not.
     paused
-        Whether :meth:`pause` holds the frame still.
+        Whether ``df.kn.pause()`` holds the frame still.
     stalled_for
         Seconds for which the notebook's loop stood still at the longest, 0 if it never did for long.
     holdings
         ``"read"`` once what the account held is known, or why it is not (yet, or any more: it is asked again after each
         drop); None as long as nobody asked or the answer is not there.
-    total, speed
-        Of a replay: how many rows the recording has, and how much faster than its clock it plays.
+    fast_error
+        Why events are not decoded by machine code though the extra ``fast`` is installed; None: nothing is wrong.
+    total
+        Of a replay: how many rows the recording has.
+    speed
+        Of a replay: how much faster than its clock it plays.
     """
 
     server: str
@@ -71,6 +82,7 @@ class Status:
     paused: bool = False
     stalled_for: float = 0.0
     holdings: str | None = None
+    fast_error: str | None = None
     total: int | None = None
     speed: float | None = None
 
@@ -150,7 +162,8 @@ class Status:
             else []
         )
         stalled = self.stalled_for and not self.background  # a thread stands still with the machine: no advice helps
-        return reason + ([say("stalled", seconds=self.stalled_for)] if stalled else [])
+        slow = [say("not_fast", reason=self.fast_error)] if self.fast_error else []
+        return reason + ([say("stalled", seconds=self.stalled_for)] if stalled else []) + slow
 
 
 def _error_words(error: BaseException) -> str:

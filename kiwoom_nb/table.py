@@ -11,7 +11,7 @@ import mmap
 import re
 import weakref
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from . import fast
 from .columns import Column, ColumnReader
 from .decode import LONGEST_TEXT, Decoder, Reject
 from .holdings import Holdings, read_pages
@@ -28,6 +29,7 @@ from .line import Gap, Line
 from .missed import count_missed
 from .privacy import mask_accounts, mask_text
 from .protocol import Message, Unparsed
+from .scanning import Scanner, Staged
 from .schema import COLUMNS, FIELDS, FIXED_CATEGORIES, RECEIVED_AT, Unreadable
 from .told import ATTRS_KEY
 from .views import STORED, Whole, array_of, categorical, let_one_go, read_only_array, retire
@@ -88,6 +90,7 @@ class BalanceTable:
         self._rejects: list[Reject] = []
         self._fresh: list[tuple[Message, int]] = []  # received, not yet decoded
         self._reader = ColumnReader()
+        self._quickest: Scanner | None = None
         self._rejects_json: list[bytes] = []
         self._labels_used: dict[str, str] = {}
         self._attrs: tuple[object, str] = (None, "")
@@ -115,6 +118,23 @@ class BalanceTable:
                 self._decode_fresh()
         elif rejects := self._decoder.decode(message, received_at, 0).rejects:
             self.rejects.extend(rejects)
+
+    def receive_lines(self, block: bytes, at: int, read: Callable[[bytes, int], int]) -> int:
+        """Take the lines of a ``block`` of a journal, which ends with a line break; ``at`` is the moment before them.
+
+        ``read`` takes those that hold no plain frame, and returns when the last of them was received; so does this.
+        """
+        self._decode_fresh()
+        scanner = self._scanner()
+        if scanner is None:
+            return read(block, at)
+
+        def set_aside(lines: bytes, at: int) -> int:
+            at = read(lines, at)
+            self._decode_fresh()
+            return at
+
+        return scanner.lines(block, at, self._receive_staged, set_aside)
 
     def reject(self, received_at: int, text: str, reason: str) -> None:
         """Note something that never became a frame, such as the torn end of a journal."""
@@ -214,7 +234,37 @@ class BalanceTable:
             raise
         self._fresh.clear()
 
+    def _scanner(self) -> Scanner | None:
+        """Return what decodes by machine code, once that is ready; it is asked for when so much was received."""
+        kernels = fast.kernels()
+        if kernels is None:
+            if self.received >= fast.WORTHWHILE:
+                fast.warm_up()
+            return None
+        if self._quickest is None:
+            self._quickest = Scanner(*kernels, self._codes)
+        return self._quickest
+
     def _decode(self, fresh: Sequence[tuple[Message, int]]) -> None:
+        """Decode by machine code what is plain, where that is to be had, and the rest by the plain way, in order."""
+        scanner = self._scanner()
+        if scanner is None:
+            self._decode_plainly(fresh)
+            return
+        rows, rejects = self._rows, len(self._rejects)
+        try:
+            scanner.frames(
+                [message.data for message, _ in fresh],
+                [received_at for _, received_at in fresh],
+                self._append_staged,
+                lambda start, stop: self._decode_plainly(fresh[start:stop]),
+            )
+        except Exception:  # noqa: BLE001 - a bug of ours: the plain way costs time and no event
+            self._rows = rows
+            del self._rejects[rejects:]
+            self._decode_plainly(fresh)
+
+    def _decode_plainly(self, fresh: Sequence[tuple[Message, int]]) -> None:
         """Decode together what is plain; close in on what is not, by halves."""
         try:
             self._extend(self._reader.read([message.data for message, _ in fresh], [at for _, at in fresh]))
@@ -224,8 +274,8 @@ class BalanceTable:
                     self._decode_one(message, received_at)
                 return
             half = len(fresh) // 2
-            self._decode(fresh[:half])
-            self._decode(fresh[half:])
+            self._decode_plainly(fresh[:half])
+            self._decode_plainly(fresh[half:])
 
     def _decode_one(self, message: Message, received_at: int) -> None:
         try:
@@ -237,10 +287,34 @@ class BalanceTable:
             rejects = [Reject(received_at, None, None, text[:LONGEST_TEXT], NOT_DECODED)]
         self._rejects.extend(rejects)
 
-    def _extend(self, columns: Mapping[str, Column]) -> None:
-        places = slice(self._rows, self._rows + len(columns[RECEIVED_AT]))
+    def _receive_staged(self, staged: Staged) -> None:
+        """Take rows of frames that came by no other way."""
+        self.received += staged.frames
+        self.line.heard(staged.received_at)
+        self._append_staged(staged)
+
+    def _append_staged(self, staged: Staged) -> None:
+        places = self._make_room(staged.rows)
+        rows = slice(0, staged.rows)
+        for name, codes in self._codes.items():
+            self._fit(name, codes)
+            self._code_buffers[name][places] = staged.columns[name][rows]
+        for name, buffer in self._numbers.items():
+            buffer[places] = staged.columns[name][rows]
+        for name, blank in staged.blanks.items():
+            self._masks[name][places] = blank
+        self.last_row_at = staged.received_at
+        self._rows = places.stop
+
+    def _make_room(self, rows: int) -> slice:
+        """Return the places of the next ``rows`` rows."""
+        places = slice(self._rows, self._rows + rows)
         while places.stop > self._capacity:
             self._grow(self._capacity * 4)
+        return places
+
+    def _extend(self, columns: Mapping[str, Column]) -> None:
+        places = self._make_room(len(columns[RECEIVED_AT]))
         for name, codes in self._codes.items():
             self._extend_codes(name, codes, places, columns[name])
         for name in self._numbers:
@@ -254,12 +328,16 @@ class BalanceTable:
         except KeyError:
             for category in values:
                 codes.add(category)
-            width = _code_dtype(len(codes) - 1)
-            if self._code_buffers[name].dtype != width:
-                wider = _reserved(self._capacity, width)
-                wider[: self._rows] = self._code_buffers[name][: self._rows]
-                self._code_buffers[name] = wider
+            self._fit(name, codes)
             self._code_buffers[name][places] = list(map(codes.__getitem__, values))
+
+    def _fit(self, name: str, codes: _Codes) -> None:
+        """Give the codes of a column the width that pandas has for so many categories."""
+        width = _code_dtype(len(codes) - 1)
+        if self._code_buffers[name].dtype != width:
+            wider = _reserved(self._capacity, width)
+            wider[: self._rows] = self._code_buffers[name][: self._rows]
+            self._code_buffers[name] = wider
 
     def _extend_numbers(self, name: str, places: slice, values: Column) -> None:
         buffer = self._numbers[name]

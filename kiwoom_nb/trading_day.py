@@ -69,11 +69,16 @@ def simulate(
         loan lots of one symbol whose events come in a frame with their ``99`` aggregate; ``"blank"`` empties a
         value and ``"unreadable"`` garbles one. The rest of the day differs with what is planted.
 
+    Returns
+    -------
+    TradingDay
+        What :func:`kiwoom_nb.serve` and :func:`kiwoom_nb.replay` play and :func:`kiwoom_nb.load` loads; its ``truth``
+        says what really happened.
+
     Raises
     ------
     ValueError
         For an argument that makes no sense; the sentence names it.
-
     """
     day = _read_date(date)
     listings = _read_symbols(symbols)
@@ -162,9 +167,14 @@ class TradingDay:
         return f"<TradingDay {self.date} of {', '.join(self.accounts)}: {len(self._frames)} frames>"
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
-        """Yield each frame as (received_at, raw): microseconds since the epoch (UTC), UTF-8 JSON as Kiwoom's.
+        """Yield each frame with its time, as Kiwoom would have sent it; times never decrease.
 
-        Times never decrease. Entry ``k`` of all frames together is row ``k`` of ``truth.positions``.
+        Yields
+        ------
+        received_at : int
+            Microseconds since the epoch (UTC).
+        raw : bytes
+            UTF-8 JSON. Entry ``k`` of all frames together is row ``k`` of ``truth.positions``.
         """
         for frame in self._frames:
             instead = dict([_INSTEAD[frame.oddity]]) if frame.oddity in _INSTEAD else None
@@ -174,8 +184,15 @@ class TradingDay:
     def holdings(self, at: int | None = None) -> list[BalanceEvent]:
         """Return the held positions as they were after the fills up to ``at``, missed ones included.
 
-        ``at`` is in microseconds since the epoch (UTC); ``None`` asks for the opening holdings. Lots are listed
-        one by one, without ``99`` rows: what a kt00018 answer with ``qry_tp`` 2 is made of.
+        Parameters
+        ----------
+        at
+            Microseconds since the epoch (UTC); None: the opening holdings.
+
+        Returns
+        -------
+        list of kiwoom_nb.account.BalanceEvent
+            Lots one by one, without ``99`` rows: what a kt00018 answer with ``qry_tp`` 2 is made of.
         """
         return self.truth.holdings(at)
 

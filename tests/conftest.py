@@ -3,12 +3,13 @@ import threading
 import time
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from kiwoom_nb import labels
 
 # Half of hypothesis' own number: there are many laws, and the whole suite has to stay under eight minutes on two cores.
-settings.register_profile("kiwoom_nb", max_examples=50)
+# How long an example takes says more about what else the machine does than about the law.
+settings.register_profile("kiwoom_nb", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kiwoom_nb")
 
 OURS = ("kiwoom_nb-stream", "kiwoom_nb-journal")

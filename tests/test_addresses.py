@@ -1,8 +1,11 @@
 import re
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.exceptions import WebSocketException
+from websockets.uri import parse_uri
 
 from kiwoom_nb import addresses
 from kiwoom_nb.errors import InsecureURL
@@ -14,7 +17,25 @@ ELSEWHERE = [
     "http://0.0.0.0:80",
     "http://127.0.0.1.example.com",
     "http://localhost.example.com",
+    "ws://127.0.0.1.evil.com",
+    "ws://localhost.evil.com",
+    "ws://localhost-evil.com",
+    "ws://evil.com/localhost",
+    "ws://evil.com?localhost",
+    "ws://evil.com#127.0.0.1",
+    "ws://1.0.0.127",
+    "ws://[::ffff:10.0.0.5]:80",
+    "ws://[2001:db8::1]",
     "http://127.1",
+    "ws://2130706433",
+    "ws://0x7f000001",
+    "ws://0x7f.0.0.1",
+    "ws://0177.0.0.1",
+    "ws://127.0.0.1%2eevil.com",
+    "ws://localhost%00.evil.com",
+    "ws://localhost\\.evil.com",
+    "ws://127。0。0。1",
+    "ws://ⓛocalhost",
     "http://[fe80::1]:80",
     "http://example.com/127.0.0.1",
     "http://api.kiwoom.com",
@@ -73,7 +94,59 @@ def test_what_is_no_address_of_a_server_is_told(url):
             check(url)
 
 
-@pytest.mark.parametrize("url", ["https://user:hunter2@api.kiwoom.com", "ws://hunter2@127.0.0.1"])
+HOSTS = ["localhost", "127.0.0.1", "[::1]", "evil.com", "10.0.0.5", "2130706433", "::1", "localhost."]
+MARKS = [
+    "",
+    ".",
+    "@",
+    ":",
+    ":80",
+    "/",
+    "\\",
+    "#",
+    "?",
+    "%2e",
+    "%00",
+    "%40",
+    "\t",
+    "\n",
+    " ",
+    "。",
+    "\u200b",
+    "[",
+    "]",
+    ";",
+    "&",
+]
+
+
+@given(st.lists(st.sampled_from([*HOSTS, *MARKS]), min_size=1, max_size=6).map("".join))
+def test_what_counts_as_this_machine_is_where_both_libraries_go(place):
+    """They read an address by their own rules: none of these may be another machine for one of them."""
+    try:
+        here = addresses.is_loopback(f"ws://{place}")
+        addresses.refuse_plaintext(f"http://{place}", allow_plaintext=True)
+    except ValueError:
+        return
+    for read in (lambda: parse_uri(f"ws://{place}").host, lambda: httpx.URL(addresses.shown(f"http://{place}")).host):
+        try:
+            host = read()
+        except (ValueError, WebSocketException, httpx.InvalidURL):  # then it connects to nothing
+            continue
+        assert not here or host.rstrip(".") in {"localhost", "127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:hunter2@api.kiwoom.com",
+        "ws://hunter2@127.0.0.1",
+        "ws://127.0.0.1@evil.com?hunter2",
+        "ws://localhost:80@evil.com/hunter2",
+        "ws://127.0.0.1\\@evil.com/hunter2",
+        "ws://@evil.com/hunter2",
+    ],
+)
 def test_an_address_holds_no_password(url):
     """The HTTP client logs the address of each request."""
     with pytest.raises(ValueError, match="must not hold a user name") as caught:

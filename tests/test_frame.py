@@ -129,6 +129,21 @@ def test_what_is_derived_is_plain_equal_to_pandas_own_and_never_moves(live, deri
     assert "mine" not in live.df
 
 
+@pytest.mark.parametrize("end", ["head", "tail"])
+@pytest.mark.parametrize("n", [2, 0, -1, 100])
+def test_the_first_and_last_rows_are_those_of_pandas_and_ones_own(live, end, n):
+    """However many are asked for; written to, sorted or filled, they change neither the frame nor each other."""
+    before = live.df.copy()
+    made, other = getattr(live.df, end)(n), getattr(live.df, end)(n)
+    assert_frame_equal(made, getattr(before, end)(n))
+    made["price"] = 7
+    if len(made):
+        made.loc[made.index[0], "quantity"] = 99
+        made.iloc[:, 0] = made["received_at"].iloc[0]
+    assert_frame_equal(other, getattr(before, end)(n))
+    assert_frame_equal(live.df.copy(), before)
+
+
 def test_a_column_is_a_plain_series_of_this_moment(live):
     """df["price"] and df.price stay as they are while the frame grows."""
     by_key, by_name = live.df["price"], live.df.price
