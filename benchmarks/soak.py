@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import hashlib
-import itertools
-import multiprocessing
-import re
 import statistics
 import sys
 import tempfile
 import threading
 import time
 from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -35,90 +30,17 @@ import psutil
 
 from kiwoom_nb.account_query import read_holdings
 from kiwoom_nb.aside import aside
-from kiwoom_nb.classroom import serve
 from kiwoom_nb.reading import read_frames
 from kiwoom_nb.storage import load
 from kiwoom_nb.stream import Stream
 from kiwoom_nb.told import told_by
 from kiwoom_nb.transport import connect
 
-from .material import frames
+from .pushing import NUMBER, digest_of, pushing
 
-_NUMBER = re.compile(rb'(?<="932":")[^"]*(?=")')  # the only field that tells events apart
-_DAY = 5_000  # different events; then they come again with other numbers
 _PATIENCE = 120.0  # seconds within which what is on its way has arrived, and what ends by itself has ended
-_ALLOWED = 40.0  # bytes a row beside its buffers', which take no memory before they are used: texts met, noise
-
-
-# --- the server's side ---------------------------------------------------------------------------------------------
-
-
-def numbered() -> Iterator[bytes]:
-    """Yield frames of one event, the number of each in its FID 932; without end."""
-    day = [raw for _, raw in frames(_DAY) if raw.count(b'"type":"04"') == 1]
-    halves = [_NUMBER.split(raw) for raw in day]
-    for number in itertools.count():
-        before, after = halves[number % len(halves)]
-        yield b"%b%d%b" % (before, number, after)
-
-
-def digest_of(raw: bytes) -> int:
-    """Return a number of 64 bits that stands for the content of a frame."""
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest())
-
-
-@contextmanager
-def pushing(count: int, rate: float, drops: int) -> Iterator[tuple[str, str, str, Pipe]]:
-    """Push ``count`` numbered events, ``rate`` a second, from a process of its own, and drop the line on the way.
-
-    It begins when a client has registered. Yields the URL, the REST URL, a token, and a pipe: it says when all were
-    pushed, takes each ``True`` for one more to be pushed, and then gives the digests of all that were.
-    """
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_push, args=(there, count, rate, drops), daemon=True)
-    process.start()
-    there.close()
-    try:
-        yield *here.recv(), here
-    finally:
-        here.close()
-        process.join(30)
-        process.terminate()
-
-
-def _push(pipe: Pipe, count: int, rate: float, drops: int) -> None:
-    digests = array("Q")
-    drop_at = {count * (number + 1) // (drops + 1): number for number in range(drops)}
-    events = numbered()
-
-    def paced() -> Iterator[tuple[int, bytes]]:
-        for number, raw in enumerate(itertools.islice(events, count)):
-            if number in drop_at:  # a cut, or a polite close
-                (server.drop if drop_at[number] % 2 == 0 else server.close_sessions)()
-            digests.append(digest_of(raw))
-            yield round(number / rate * 1e6), raw
-
-    with serve(_Source(paced), max_queued=count) as server:
-        pipe.send((server.url, server.rest_url, server.token))
-        server.finished.wait()
-        if server.error is not None:
-            raise server.error
-        pipe.send("all were pushed")
-        while pipe.recv():
-            raw = next(events)
-            digests.append(digest_of(raw))
-            server.push(raw)
-        pipe.send(digests)
-        with contextlib.suppress(EOFError):  # the other side has come to its end
-            pipe.recv()
-
-
-class _Source:
-    """Something to play, made anew for each time."""
-
-    def __init__(self, paced: Any) -> None:
-        self.frames = paced
+_ALLOWED = 40.0  # bytes a row beside those of its buffers
+_ENOUGH = 100_000  # rows in the second half: against them what a library loads late is nothing
 
 
 # --- the client's side ---------------------------------------------------------------------------------------------
@@ -188,7 +110,7 @@ class Outcome:
 
 def read_recorded(path: Path) -> list[Recorded]:
     """Return the events of the journal at ``path``."""
-    return [Recorded(at, int(_NUMBER.findall(raw)[0]), digest_of(raw)) for at, raw in read_frames(path)]
+    return [Recorded(at, int(NUMBER.findall(raw)[0]), digest_of(raw)) for at, raw in read_frames(path)]
 
 
 class _Token:
@@ -336,32 +258,48 @@ def _untold(outcome: Outcome) -> list[str]:
     return found
 
 
+def second_half(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Return what was seen after all that is loaded and compiled on the way had been."""
+    return samples[(len(samples) - 1) // 2 :]
+
+
 def bytes_per_row(samples: Sequence[Sample]) -> float:
     """Return by how many bytes the process grew for each row in the second half: the slope of a straight line."""
-    half = samples[(len(samples) - 1) // 2 :]
+    half = second_half(samples)
     return statistics.linear_regression([each.rows for each in half], [each.rss for each in half]).slope
 
 
+def needed_per_row(frame: pd.DataFrame) -> float:
+    """Return how many bytes of the buffers a row takes; what is reserved beyond takes none before it is used."""
+    return float(frame.memory_usage(index=False).sum()) / len(frame)
+
+
+def can_tell_memory(samples: Sequence[Sample]) -> bool:
+    """Tell whether rows came in such numbers that beside them nothing else counts."""
+    half = second_half(samples)
+    return half[-1].rows - half[0].rows >= _ENOUGH
+
+
 def swollen(outcome: Outcome) -> list[str]:
-    """Return whether memory grew by more than the buffers need for the rows (RSS: only a long run can tell)."""
-    needed = float(outcome.live.memory_usage(index=False).sum()) / len(outcome.live)
-    grown = bytes_per_row(outcome.samples)
-    if grown <= needed + _ALLOWED:
+    """Return whether memory grew by more than the buffers need for the rows; of a short run nobody can tell."""
+    needed, grown = needed_per_row(outcome.live), bytes_per_row(outcome.samples)
+    if grown <= needed + _ALLOWED or not can_tell_memory(outcome.samples):
         return []
     return [f"memory grew by {grown:.0f} bytes for each row of the second half; the buffers need {needed:.0f}"]
 
 
 def report(outcome: Outcome) -> str:
     """Return the figures as text."""
-    half = outcome.samples[(len(outcome.samples) - 1) // 2]
+    half = second_half(outcome.samples)[0]
     last = outcome.samples[-1]
-    needed = float(outcome.live.memory_usage(index=False).sum()) / len(outcome.live)
+    needed = needed_per_row(outcome.live)
     whole = hashlib.blake2b(array("Q", [event.digest for event in outcome.recorded]), digest_size=16).hexdigest()
     return (
         f"{len(outcome.sent):,} events sent, {len(outcome.live):,} rows, {outcome.missing:,} in "
         f"{len(told_by(outcome.live).gaps)} gaps; hash of what was recorded {whole}\n"
         f"half-way {half.rows:,} rows at {half.rss / 2**20:.1f} MiB, at the end {last.rows:,} at "
-        f"{last.rss / 2**20:.1f} MiB: {bytes_per_row(outcome.samples):.0f} bytes a row; the buffers need {needed:.0f}\n"
+        f"{last.rss / 2**20:.1f} MiB: {bytes_per_row(outcome.samples):.0f} bytes a row; the buffers need {needed:.0f}"
+        f"{'' if can_tell_memory(outcome.samples) else ' (too short a run to judge that)'}\n"
         f"before and after: {outcome.before.tasks} and {outcome.after.tasks} tasks, {outcome.before.threads} and "
         f"{outcome.after.threads} threads, {outcome.before.handles} and {outcome.after.handles} handles"
     )

@@ -357,6 +357,24 @@ def test_an_interrupt_loses_nothing_and_doubles_nothing(monkeypatch, stage):
     assert_same(ours, plain)
 
 
+@pytest.mark.parametrize("taken_before", [0, 2])
+def test_a_bug_in_the_quickest_way_costs_no_event(monkeypatch, taken_before):
+    """What it raises is nobody's business but the plain way's, which takes the whole batch, once."""
+    raws = [*many(3), event(f930="x"), *many(5)]
+    append = BalanceTable._append_staged
+    left = iter(range(taken_before))
+
+    def broken(self, staged):
+        append(self, staged)
+        if next(left, None) is None:
+            raise ValueError("a bug")
+
+    with plainly():
+        plain = received(raws)
+    monkeypatch.setattr(BalanceTable, "_append_staged", broken)
+    assert_same(received(raws), plain)
+
+
 # --- journals -----------------------------------------------------------------------------------------------------
 
 
