@@ -32,7 +32,8 @@ HEADER = journal.header_line(journal.Header(journal.VERSION, "test", "0" * 12, "
 @pytest.fixture(scope="module", autouse=True)
 def kernels():
     """The kernels are ready: what is tested here would prove nothing by the plain way."""
-    with mock.patch.dict(os.environ, {fast.SWITCH: "1"}):
+    ready = fast._Kernels()  # of this module only: other tests are of the plain way
+    with mock.patch.dict(os.environ, {fast.SWITCH: "1"}), mock.patch.object(fast, "_kernels", ready):
         fast.warm_up(timeout=300)
         assert fast.trouble() == ""
         assert fast.kernels() is not None
@@ -90,7 +91,7 @@ def check(raws, together=128):
 _RAWS = frames.balance_frames() | frames.entry_lists().map(lambda entries: frame(*entries)) | frames.hostile_frames()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(_RAWS, max_size=8), st.integers(1, 8))
 @example([event(), event(f9201="2222221111"), event("", f9001="000660_NX"), event("_AL", f9001="")], 2)
 @example([event(f302="A"), event(f302="B", f930="x"), event(f302="C"), event(f302="A")], 4)
@@ -102,7 +103,7 @@ def test_any_frames_give_what_the_plain_way_gives(raws, together):
     check(raws, together)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(frames.balance_frames(), min_size=1, max_size=8))
 def test_realistic_frames_are_taken(raws):
     """The events that an account gets go the quickest way, in every format that was seen; else nothing is proved."""
@@ -233,7 +234,7 @@ def test_strange_frames_are_left_to_the_plain_way(raw):
     assert check([raw.replace("삼성전자".encode(), b"other"), new]) <= 1
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_a_damaged_frame_gives_what_the_plain_way_gives(data):
     """A byte changed, lost or put in anywhere: whatever it makes of the frame."""
@@ -244,14 +245,14 @@ def test_a_damaged_frame_gives_what_the_plain_way_gives(data):
     check([OFFICIAL, bytes(raw), OFFICIAL])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(alphabet="+-. 0123456789", max_size=30), st.sampled_from(["10", "930", "8019", "916"]))
 def test_number_like_texts_are_read_as_the_plain_way_reads_them(text, fid):
     """Whole numbers, prices, decimals (to the last bit) and days."""
     check([event(**{f"f{fid}": text})])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.floats(-1e12, 1e12), st.integers(0, 8))
 def test_decimals_are_read_to_the_last_bit(number, places):
     """Equality of frames is exact."""
