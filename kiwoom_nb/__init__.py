@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .storage import load
     from .trading_day import simulate
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "Costs",

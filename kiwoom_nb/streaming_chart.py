@@ -30,7 +30,10 @@ _OF_SPAN: Final = 25  # a gap that lasts is drawn to a 25th of the axis beyond w
 _MINUTE: Final = 60_000_000
 _WORDS: Final = {
     "loading": ("차트를 불러오는 중", "loading the chart"),
-    "silent": ("커널이 응답하지 않습니다: 셀을 다시 실행하세요.", "The kernel does not answer: run the cell again."),
+    "busy": (
+        "커널이 다른 셀을 실행하고 있습니다: 끝나면 그려집니다. (커널을 다시 시작했다면 셀을 다시 실행하세요.)",
+        "The kernel is busy with other cells: the chart comes when they are done. (After a restart run the cell again.)",
+    ),
     "error": ("차트를 그리지 못했습니다: {reason}", "The chart could not be drawn: {reason}"),
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from secret_search import KEYS, secrets_in
 
 from kiwoom_nb import shipped
 from kiwoom_nb.exercises import exercises
@@ -57,11 +58,14 @@ def test_the_course_is_whole():
 @each_lesson
 # jupyter_client and zmq leave sockets to the collector when a kernel ends; that is theirs.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:jupyter_client")
-def test_it_runs_top_to_bottom(path, tmp_path):
+def test_it_runs_top_to_bottom(path, tmp_path, monkeypatch):
     """A newcomer who runs every cell sees no error and nothing on stderr; each solution is right, each gap is told.
 
-    Cells that are tagged ``live`` need an account of one's own and are left out.
+    Cells that are tagged ``live`` need an account of one's own and are left out. The keys of who runs it are nowhere in
+    what is then saved.
     """
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if not is_tagged(cell, "live")]
     NotebookClient(
@@ -79,6 +83,7 @@ def test_it_runs_top_to_bottom(path, tmp_path):
     assert [cell.id for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count is None] == []
     left = {file.name for file in tmp_path.rglob("*") if file.is_file()}
     assert left <= LEFT_BEHIND, "a lesson does not litter its reader's disk"
+    assert secrets_in(nbformat.writes(notebook)) == []
     asked = [cell for cell in notebook.cells if checks([cell])]
     assert {said(cell)[0] for cell in asked if is_tagged(cell, "solution")} <= {"✓"}
     assert {"아직 답이 없습니다" in said(cell) for cell in asked if not is_tagged(cell, "solution")} <= {True}

@@ -23,6 +23,8 @@ chart
 SECOND = "second = StreamingChart(plot_realized_pnl(df, by='symbol'))\nsecond"
 GROW = "chart.extend(tail.take(df).lines(), title='당일 실현손익')"
 PLOTS = "[...document.querySelectorAll('.kn-chart .js-plotly-plot')]"
+ENGLISH = "import kiwoom_nb\nkiwoom_nb.set_language('en')"
+LONG = "import time\ntime.sleep(8)"
 IS_DRAWN = f"(count) => {PLOTS}.filter((plot) => plot.querySelector('.main-svg')).length === count"
 TOTAL = f"() => {PLOTS}[0].data[2]"
 HAS_POINTS = f"(count) => {PLOTS}[0].data[2].x.length === count"
@@ -57,6 +59,16 @@ def page(opened):
     opened.run(0)
     opened.until(IS_DRAWN, 1)
     return opened
+
+
+def test_a_chart_waits_for_a_kernel_that_runs_other_cells(lab):
+    """Run all: the cells behind it come first, which the page says; then it is drawn."""
+    with lab.notebook(ENGLISH + BEGIN, LONG) as page:
+        page.js("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        page.until("() => document.querySelector('.kn-chart-note')?.textContent.includes('busy with other cells')")
+        page.until(IS_DRAWN, 1)
+        assert page.texts(".kn-chart-note") == [""]
+        assert page.texts(".kn-chart-error") == [""]
 
 
 def test_a_chart_grows_by_what_is_new_and_plotly_js_comes_once(lab):

@@ -4,7 +4,7 @@
 const AGAIN = 1000; // ms after which it is asked once more for what did not come
 const SETTLED = 1500; // ms of silence after which it is made sure that the last message was not lost
 const AWAY = 2000; // ms out of sight after which the kernel is told
-const SILENT = 10000;
+const BUSY = 5000; // ms after which it is said that the kernel has something else to do (other cells of "run all")
 const LEGEND = 19; // px: a row of it
 const NARROW = 480; // px: there is no room for buttons beside the title
 const PAGE = Symbol.for("kiwoom_nb.page");
@@ -29,13 +29,11 @@ function loadPlotly(model) {
 
 function fetchPlotly(model, version) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => finish(reject, new Error(model.get("_words").silent)), SILENT);
     const heard = (message, buffers) => {
       if (message.kind !== "plotly" || message.version !== version) return;
       unpack(buffers[0]).then(run).then((plotly) => finish(resolve, plotly), (error) => finish(reject, error));
     };
     const finish = (end, value) => {
-      clearTimeout(timer);
       model.off("msg:custom", heard);
       end(value);
     };
@@ -292,8 +290,10 @@ class View {
     this.size = new ResizeObserver(() => this.fit());
     this.size.observe(this.box);
     this.tell();
+    this.waiting = setTimeout(() => (this.note.textContent = chart.model.get("_words").busy), BUSY);
     loadPlotly(chart.model)
       .catch(() => loadPlotly(chart.model))
+      .finally(() => clearTimeout(this.waiting))
       .then((plotly) => {
         this.plotly = plotly;
         this.draw();
@@ -309,6 +309,7 @@ class View {
     this.size.disconnect();
     cancelAnimationFrame(this.asked);
     clearTimeout(this.resting);
+    clearTimeout(this.waiting);
     if (this.plotly) this.plotly.purge(this.plot);
     this.box.remove();
   }
