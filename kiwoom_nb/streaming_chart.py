@@ -32,7 +32,7 @@ _WORDS: Final = {
     "loading": ("차트를 불러오는 중", "loading the chart"),
     "busy": (
         "커널이 다른 셀을 실행하고 있습니다: 끝나면 그려집니다. (커널을 다시 시작했다면 셀을 다시 실행하세요.)",
-        "The kernel is busy with other cells: the chart comes when they are done. (After a restart run the cell again.)",
+        "The kernel is busy with other cells; the chart comes after them. (After a restart, run its cell again.)",
     ),
     "error": ("차트를 그리지 못했습니다: {reason}", "The chart could not be drawn: {reason}"),
 }
