@@ -4,6 +4,7 @@ import signal
 
 from lines import until
 from page_process import ended, served
+from secret_search import KEYS, secrets_in
 
 pytest_plugins = ("browser",)
 
@@ -33,9 +34,13 @@ class Window:
 
 
 def test_a_replay_is_a_page_that_is_watched_and_driven(chromium, tmp_path):
-    """Numbers move, pause and step work, a second page shows the same replay; Ctrl-C ends everything."""
+    """Numbers move, pause and step work, a second page shows the same replay; Ctrl-C ends everything.
+
+    The keys of who runs it are not in the page.
+    """
     arguments = ("--replay", "sample:oddities", "--speed", "300")
-    with served(*arguments, KIWOOM_NB_HOME=str(tmp_path), LC_ALL="C.UTF-8") as (process, address):
+    environment = {**KEYS, "KIWOOM_NB_HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    with served(*arguments, **environment) as (process, address):
         context = chromium.do(chromium.chrome.new_context(viewport={"width": 1200, "height": 1300}))
         page = Window(chromium, context, address)
         page.until("() => document.querySelector('.js-plotly-plot .scatterlayer .trace')")
@@ -52,5 +57,6 @@ def test_a_replay_is_a_page_that_is_watched_and_driven(chromium, tmp_path):
         second.click(".kn-replay button[aria-label^='one event back']")
         page.until(f"(wanted) => ({row})() === wanted", stands)
         assert page.said + second.said == []
+        assert secrets_in(page.do(page.page.content())) == []
         chromium.do(context.close())
         assert ended(process, signal.SIGINT) == (0, ("", ""))
