@@ -144,6 +144,7 @@ class Session:
         self._attempt = 0
         self._refusal: _Refusal | None = None
         self._token_was_renewed = False
+        self._used: set[str] = set()  # every token that was shown to the server, which may echo an earlier one, too
 
     async def run(self) -> None:
         """Stay subscribed until cancelled.
@@ -197,13 +198,14 @@ class Session:
     async def _run_once(self) -> None:
         """Connect and receive until the line is down."""
         life = await self._begin()
+        self._used.add(life.token)
         transport = await self._connect(life.token)
         life.heard_at = self._now()
         reason = _STOPPED
         try:
             await self._receive_and_watch(transport, life)
         except ConnectionFailed as exc:
-            reason = life.notice or exc.reason
+            reason = life.notice or codes.scrubbed(exc.reason, self._used)
             raise ConnectionFailed(self._server, reason) from exc
         except Exception as exc:
             reason = "kicked" if isinstance(exc, KickedOut) else "failed"
@@ -259,7 +261,7 @@ class Session:
             await _send(transport, life.connection.register())
         elif isinstance(event, Notice):
             notice = f"{event.message} ({event.code})" if event.message and event.code else event.message or event.code
-            life.notice = codes.scrubbed(notice, [life.token])
+            life.notice = codes.scrubbed(notice, self._used)
         elif isinstance(event, Kicked):
             raise KickedOut(self._server)
         elif isinstance(event, Refused):
@@ -272,8 +274,8 @@ class Session:
             life.tasks.append(asyncio.ensure_future(asks))
 
     def _refused(self, refused: Refused, life: _Life) -> Never:
-        message = codes.scrubbed(refused.message, [life.token])
-        outer = codes.scrubbed(refused.code, [life.token])
+        message = codes.scrubbed(refused.message, self._used)
+        outer = codes.scrubbed(refused.code, self._used)
         code = codes.inner_code(refused.message) or outer
         if refused.trnm == "REG" and refused.code != NOT_LOGGED_IN:
             raise ProtocolError(f"it refused the registration of type 04 (code {outer}: {message})")

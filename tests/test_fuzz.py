@@ -17,7 +17,7 @@ import pytest
 from clock import virtual_time
 from fuzz import grammar
 from fuzz.laws import NOON, TOKEN, check_connection, check_journal
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
@@ -158,8 +158,12 @@ class World:
         return self.table.frame()
 
 
+ECHO = b'{"trnm":"LOGIN","return_code":805004,"return_msg":"[CODE=8005, MESSAGE=%s]"}' % TOKEN.encode()
+
+
 @settings(OWN_FILES, max_examples=40)
 @given(lives=st.lists(LIVES, min_size=1, max_size=3))
+@example(lives=[(False, [ECHO]), (False, [ECHO])])  # the second time of a token that is not the one in use
 def test_no_server_breaks_a_session_or_its_journal(tmp_path_factory, lives):
     """It ends with an error of ours or not at all; every frame is kept, in order; the journal loads as what was live.
 

@@ -291,6 +291,6 @@ def test_gaps_of_the_figure_are_in_the_svg_until_others_are_marked():
 def test_the_words_are_in_the_language_of_the_user():
     """Korean where it was asked for."""
     kn.set_language("ko")
-    assert "커널" in StreamingChart(figure("a"))._words["silent"]
+    assert "커널" in StreamingChart(figure("a"))._words["busy"]
     kn.set_language("en")
-    assert "kernel" in StreamingChart(figure("a"))._words["silent"]
+    assert "kernel" in StreamingChart(figure("a"))._words["busy"]
