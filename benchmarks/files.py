@@ -95,12 +95,12 @@ def load_and_seek(size: Size) -> Iterator[Row]:
     """Load a journal and its Parquet copy, and seek in it."""
     with tempfile.TemporaryDirectory() as folder:
         journal, parquet = Path(folder) / "day.jsonl", Path(folder) / "copy" / "day.parquet"
-        rows = write_journal(journal, size.of(300_000, 50_000, 500))
+        rows = write_journal(journal, size.of(300_000, 15_000, 500))
         name, sides = (
             f"load a journal of {rows:,} events",
             {"ours": plainly(_loading(journal, rows)), **quickly("fast", _loading(journal, rows))},
         )
-        cost = in_turn(size.of(3, 3, 1), **sides, **_journal_readers(journal))
+        cost = in_turn(size.of(3, 2, 1), **sides, **_journal_readers(journal))
         ours = cost.pop("ours")
         if "fast" in cost:
             yield Row(f"{name}, extra fast", cost.pop("fast"), "the plain way", ours, "<= 1.6 us")

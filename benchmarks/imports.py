@@ -10,7 +10,7 @@ from .measure import Row, Side, Size, in_turn
 
 def importing(size: Size) -> list[Row]:
     """Measure both; what is heavy is imported only where it is used."""
-    cost = in_turn(size.of(11, 5, 1), ours=_starter("kiwoom_nb"), other=_starter("pandas"))
+    cost = in_turn(size.of(11, 3, 1), ours=_starter("kiwoom_nb"), other=_starter("pandas"))
     return [Row("import kiwoom_nb", cost["ours"], "import pandas", cost["other"], "< 2")]
 
 

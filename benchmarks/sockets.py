@@ -25,7 +25,7 @@ _ACK = '{"trnm":"%s","return_code":0,"return_msg":""}'
 
 def socket_to_row(size: Size) -> list[Row]:
     """Both sides receive what a child process sends as fast as it is read; processor time of this process counts."""
-    events = size.of(100_000, 20_000, 500)
+    events = size.of(100_000, 15_000, 500)
     ours: list[float] = []
     other: list[float] = []
     with _Sender(events) as url:
