@@ -33,7 +33,7 @@ class _Source:
 def append_and_read(size: Size) -> Iterator[Row]:
     """Append, then df.tail() and df["price"].iloc[-1], after so many events each time."""
     lengths = size.of((1_000, 10_000, 100_000, _MILLION), (1_000, 30_000), (300,))
-    repeats, patience = size.of((100, 2.0), (20, 0.3), (2, 0.1))
+    repeats, patience = size.of((100, 2.0), (15, 0.2), (2, 0.1))
     first: dict[int, float] = {}
     for length in lengths:
         table = filled_table(length)
