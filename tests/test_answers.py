@@ -141,7 +141,7 @@ def test_days_are_the_same_name_however_they_are_written():
     assert judged("mapping", {("a", 1): 1}, {("A", 1.0): 1}) is None
 
 
-@pytest.mark.parametrize("blank", [None, pd.NA, pd.NaT, float("nan"), np.datetime64("NaT")])
+@pytest.mark.parametrize("blank", [None, pd.NA, pd.NaT, float("nan"), np.datetime64("NaT", "ns")])
 def test_a_blank_is_a_blank_of_whatever_type(blank):
     """In a collection, as a name, and in a row."""
     assert judged("set", [None, "a"], ["a", blank]) is None
