@@ -13,10 +13,13 @@ from itertools import chain, repeat
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from . import schema
 from .schema import FIDS, FIELDS, INT64_MAX, RULES, Field, Kind
 
+Characters = npt.NDArray[np.uint8]
 Column = Sequence[Any]
 """The values of a column, None where blank."""
 
@@ -105,10 +108,12 @@ class ColumnReader:
 
     def _read(self, frames: list[list[_Entry]], joined: bytes, received_at: Sequence[int]) -> dict[str, Column]:
         entries = list(chain.from_iterable(frames))
-        if not all(frames) or len(frames) != len(received_at) or joined.count(b'"') != len(entries) * _QUOTES:
+        characters = np.frombuffer(joined, np.uint8)
+        quotes = _count(characters, '"')
+        if not all(frames) or len(frames) != len(received_at) or quotes != len(entries) * _QUOTES:
             raise Surprise
         texts = list(zip(*map(msgspec.structs.astuple, map(_get_values, entries)), strict=True))
-        if _holds_odd_numbers(joined, entries, texts):
+        if b"\\" in joined or _holds_odd_numbers(characters, entries, texts):
             raise Surprise
         columns = {field.column: self._read_column(field, text) for field, text in zip(FIELDS, texts, strict=True)}
         columns[schema.VENUE] = self._read_venues(list(map(_get_item, entries)), texts[_SYMBOL])
@@ -135,20 +140,23 @@ def _stretch(received_at: Sequence[int], frames: Sequence[Sequence[_Entry]]) -> 
     return list(chain.from_iterable(map(repeat, received_at, map(len, frames))))
 
 
-def _holds_odd_numbers(joined: bytes, entries: Sequence[_Entry], texts: Sequence[Sequence[Any]]) -> bool:
-    """Tell whether a whole number may be written with a point, an exponent or an escape.
+def _count(characters: Characters, one: str) -> int:
+    """Count ``one``; ``bytes.count`` looks at one byte after the other, which is ten times as slow."""
+    return int(np.count_nonzero(characters == ord(one)))
+
+
+def _holds_odd_numbers(characters: Characters, entries: Sequence[_Entry], texts: Sequence[Sequence[Any]]) -> bool:
+    """Tell whether a whole number may be written with a point or an exponent.
 
     Those characters are counted: as many as the texts that may have them hold must be in the frames, not one more.
     """
-    if b"\\" in joined:
-        return True
     wordy = chain(map(_get_item, entries), map(_get_name, entries), chain.from_iterable(texts[at] for at in _WORDY))
     words = "".join(wordy)
     points = sum("".join(texts[at]).count(".") for at in _DECIMALS)
     return (
-        joined.count(b".") != words.count(".") + points
-        or joined.count(b"e") != words.count("e") + _ES_OF_KEYS * len(entries)
-        or joined.count(b"E") != words.count("E")
+        _count(characters, ".") != words.count(".") + points
+        or _count(characters, "e") != words.count("e") + _ES_OF_KEYS * len(entries)
+        or _count(characters, "E") != words.count("E")
     )
 
 

@@ -13,12 +13,15 @@ file only. Text and tables come as pointers: for an array numba would count refe
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
 
 import numba
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba import extending
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,8 +71,14 @@ SYMBOL: Final = 17  # its column
 PRICE: Final = 18  # its column
 VENUE: Final = 19  # the kind of text that names a venue
 LABEL: Final = 20  # the kind of text of the name of an entry, of which nothing is kept
-KINDS: Final = 32  # how each column is read
-ASKED: Final = 64  # texts whose codes are not known: kind, place, length of each
+LAST: Final = 21  # the last place from which eight bytes of the text can be read
+MOST_COLUMNS: Final = 32
+KINDS: Final = MOST_COLUMNS  # how each column is read
+KEYS: Final = 2 * MOST_COLUMNS  # of each column: its key and what is around it, as eight bytes (see :func:`key_of`)
+KEY_MASKS: Final = 3 * MOST_COLUMNS  # which bits of the eight bytes belong to it
+KEY_SIZES: Final = 4 * MOST_COLUMNS  # how many bytes that are
+GUESSES: Final = 5 * MOST_COLUMNS  # of each column: which one came behind it last; of FIELDS: which one came first
+ASKED: Final = 6 * MOST_COLUMNS  # texts whose codes are not known: kind, place, length of each
 MOST_ASKED: Final = 64
 COLUMNS: Final = ASKED + 3 * MOST_ASKED  # the column of each FID, -1 where there is no such field
 FIDS: Final = 10_000
@@ -79,7 +88,6 @@ SLOTS: Final = 1 << 14
 BLANKS: Final = HASHES + 3 * SLOTS  # of each row: a bit for each column in which its whole number is blank
 ROOM: Final = 512  # rows
 NUMBERS: Final = BLANKS + ROOM  # column by column: whole numbers, days, moments and codes
-MOST_COLUMNS: Final = 32
 DESK_SIZE: Final = NUMBERS + MOST_COLUMNS * ROOM
 
 LONGEST_TEXT: Final = 255
@@ -158,6 +166,21 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 # --- JSON ---------------------------------------------------------------------------------------------------------
 # Each of these begins at a place and returns where it ended, -1 where it gives up. A text ends with a line break, at
 # which every one of them stops, so that none ever looks behind it.
+
+
+def _load_eight(context: Any, text: Any, at: Any) -> Any:
+    """Return eight bytes of the text as one number, wherever they begin: they are compared all at once."""
+    del context
+
+    def load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return numba.types.int64(text, at), load
+
+
+_eight: Final[Any] = extending.intrinsic(_load_eight)
 
 
 @inlined
@@ -387,6 +410,24 @@ def _value(text: Bytes, at: int, column: int, row: int, desk: Integers, decimals
 
 
 @compiled
+def _fid(text: Bytes, at: int, before: int, desk: Integers) -> int:
+    """Read the key of a value and what is around it; its column is the next guess behind the one ``before``."""
+    first = at
+    fid = 0
+    while _ZERO <= text[at] <= _NINE and at - first < _LONGEST_FID:
+        fid = fid * 10 + (text[at] - _ZERO)
+        at += 1
+    column = desk[COLUMNS + fid]
+    if column < 0 or text[at] != _QUOTE or text[first] == _ZERO:
+        return -1
+    at = _colon(text, at + 1)
+    if at < 0 or text[at] != _QUOTE:
+        return -1
+    desk[GUESSES + before] = column
+    return at + 1
+
+
+@compiled
 def _values(text: Bytes, at: int, row: int, desk: Integers, decimals: Decimals, texts: Bytes) -> int:
     """Read the values; ``desk[END]`` is left where the symbol begins, 0 where there is none."""
     desk[END] = 0
@@ -395,21 +436,21 @@ def _values(text: Bytes, at: int, row: int, desk: Integers, decimals: Decimals, 
     if text[at] != _OPEN:
         return -1
     at = _skip(text, at + 1)
+    column = desk[FIELDS]
     while text[at] == _QUOTE:
-        at += 1
-        first = at
-        fid = 0
-        while _ZERO <= text[at] <= _NINE and at - first < _LONGEST_FID:
-            fid = fid * 10 + (text[at] - _ZERO)
-            at += 1
-        column = desk[COLUMNS + fid]
-        if column < 0 or (seen >> column) & 1 or text[at] != _QUOTE or text[first] == _ZERO:
+        guess = desk[GUESSES + column]
+        if at <= desk[LAST] and _eight(text, at) & desk[KEY_MASKS + guess] == desk[KEYS + guess]:
+            column = guess
+            at += desk[KEY_SIZES + guess]
+        else:
+            at = _fid(text, at + 1, column, desk)
+            if at < 0:
+                return -1
+            column = desk[GUESSES + column]
+        if (seen >> column) & 1:
             return -1
         seen |= 1 << column
-        at = _colon(text, at + 1)
-        if at < 0 or text[at] != _QUOTE:
-            return -1
-        at = _value(text, at + 1, column, row, desk, decimals, texts)
+        at = _value(text, at, column, row, desk, decimals, texts)
         if at >= 0:
             at = _next(text, at, _CLOSE)
         if at < 0:
@@ -600,6 +641,7 @@ def _read(
     """
     if desk[AT] < 0 or desk[AT] > size:  # whatever the caller got wrong, nothing outside of the text is read
         return GAVE_UP
+    desk[LAST] = size - 8
     while desk[FRAME] < frames or (frames == 0 and desk[AT] < size):
         if frames:
             desk[MOMENT] = times[desk[FRAME]]
@@ -617,6 +659,13 @@ def _read(
 
 
 # --- beside it, not compiled --------------------------------------------------------------------------------------
+
+
+def key_of(fid: str) -> tuple[int, int, int]:
+    """Return what stands before a value (``"9201":"``) as eight bytes, a mask of those that count, and their number."""
+    key = b'"%b":"' % fid.encode()
+    each = (int.from_bytes(part.ljust(8, b"\0"), sys.byteorder, signed=True) for part in (key, b"\xff" * len(key)))
+    return next(each), next(each), len(key)
 
 
 def remember(text: bytes, kind: int, code: int, desk: Integers, texts: Bytes) -> None:

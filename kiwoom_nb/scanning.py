@@ -108,6 +108,10 @@ class Scanner:
             kind = kernels.FIRST_TEXT + texts.index(field.column) if number is None else getattr(kernels, number)
             desk[kernels.KINDS + column] = kind
             desk[kernels.COLUMNS + int(field.fid)] = column
+            key, mask, size = kernels.key_of(field.fid)
+            desk[kernels.KEYS + column] = key
+            desk[kernels.KEY_MASKS + column] = mask
+            desk[kernels.KEY_SIZES + column] = size
 
     # --- in ---------------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ _DIGITS_AT_END: Final = re.compile(r"\d+\Z")
 _LARGE: Final = 1 << 20  # bytes from which memory is reserved as such
 _NAT: Final = int(np.iinfo(np.int64).min)
 _BATCH: Final = 128  # frames decoded together at the most: more are hardly quicker, and one append has to wait for it
+_QUICK_BATCH: Final = 384  # by machine code, a flush of the rows at its desk costs as much as decoding a hundred
 _FEW: Final = 16  # frames that are gone through one by one if one of them is out of the ordinary
 _INT8_CATEGORIES: Final = 127  # below this many pandas stores codes as int8; any other width would be copied whole
 _INT16_CATEGORIES: Final = 32767
@@ -88,7 +89,8 @@ class BalanceTable:
         self.line = Line()
         self._rows = 0
         self._rejects: list[Reject] = []
-        self._fresh: list[tuple[Message, int]] = []  # received, not yet decoded
+        self._fresh: list[Any] = []  # received, not yet decoded: message, time, message, time (see `receive`)
+        self._batch = _BATCH
         self._reader = ColumnReader()
         self._quickest: Scanner | None = None
         self._rejects_json: list[bytes] = []
@@ -113,8 +115,9 @@ class BalanceTable:
         self.line.heard(received_at)
         self.received += 1
         if isinstance(message, Message) and message.trnm == "REAL":
-            self._fresh.append((message, received_at))
-            if len(self._fresh) >= _BATCH:
+            # Both at once, so that no interrupt parts them; no pair is kept, which the garbage collector would count.
+            self._fresh += (message, received_at)
+            if len(self._fresh) >= 2 * self._batch:
                 self._decode_fresh()
         elif rejects := self._decoder.decode(message, received_at, 0).rejects:
             self.rejects.extend(rejects)
@@ -227,7 +230,7 @@ class BalanceTable:
             return
         rows, rejects = self._rows, len(self._rejects)
         try:
-            self._decode(self._fresh)
+            self._decode(self._fresh[::2], self._fresh[1::2])
         except BaseException:
             self._rows = rows
             del self._rejects[rejects:]
@@ -243,39 +246,40 @@ class BalanceTable:
             return None
         if self._quickest is None:
             self._quickest = Scanner(*kernels, self._codes)
+            self._batch = _QUICK_BATCH
         return self._quickest
 
-    def _decode(self, fresh: Sequence[tuple[Message, int]]) -> None:
+    def _decode(self, messages: Sequence[Message], times: Sequence[int]) -> None:
         """Decode by machine code what is plain, where that is to be had, and the rest by the plain way, in order."""
         scanner = self._scanner()
         if scanner is None:
-            self._decode_plainly(fresh)
+            self._decode_plainly(messages, times)
             return
         rows, rejects = self._rows, len(self._rejects)
         try:
             scanner.frames(
-                [message.data for message, _ in fresh],
-                [received_at for _, received_at in fresh],
+                [message.data for message in messages],
+                times,
                 self._append_staged,
-                lambda start, stop: self._decode_plainly(fresh[start:stop]),
+                lambda start, stop: self._decode_plainly(messages[start:stop], times[start:stop]),
             )
         except Exception:  # noqa: BLE001 - a bug of ours: the plain way costs time and no event
             self._rows = rows
             del self._rejects[rejects:]
-            self._decode_plainly(fresh)
+            self._decode_plainly(messages, times)
 
-    def _decode_plainly(self, fresh: Sequence[tuple[Message, int]]) -> None:
+    def _decode_plainly(self, messages: Sequence[Message], times: Sequence[int]) -> None:
         """Decode together what is plain; close in on what is not, by halves."""
         try:
-            self._extend(self._reader.read([message.data for message, _ in fresh], [at for _, at in fresh]))
+            self._extend(self._reader.read([message.data for message in messages], times))
         except Exception:  # noqa: BLE001 - a Surprise as a rule; whatever it is, the careful way is for it
-            if len(fresh) <= _FEW:
-                for message, received_at in fresh:
+            if len(messages) <= _FEW:
+                for message, received_at in zip(messages, times, strict=True):
                     self._decode_one(message, received_at)
                 return
-            half = len(fresh) // 2
-            self._decode_plainly(fresh[:half])
-            self._decode_plainly(fresh[half:])
+            half = len(messages) // 2
+            self._decode_plainly(messages[:half], times[:half])
+            self._decode_plainly(messages[half:], times[half:])
 
     def _decode_one(self, message: Message, received_at: int) -> None:
         try:

@@ -150,6 +150,23 @@ def test_every_odd_text_in_every_field_is_read_as_the_plain_way_reads_it(fid):
     check(mixed, together=1)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.permutations(list(entry()["values"])), st.integers(0, 27)), min_size=2, max_size=6))
+def test_fields_in_an_order_that_changes_from_frame_to_frame_are_taken(orders):
+    """A key is guessed from what came behind the one before; a wrong guess costs time and nothing else."""
+    values = entry()["values"]
+    raws = [frame({**entry(), "values": {fid: values[fid] for fid in fids[left_out:]}}) for fids, left_out in orders]
+    assert check(raws) == sum(left_out < len(values) for _, left_out in orders)
+
+
+@pytest.mark.parametrize("key", ["9300", "93", "", "930x", "0930", "９３０", "930 ", "99999"])
+def test_a_key_that_begins_as_the_guessed_one_is_not_taken_for_it(key):
+    values = entry()["values"]
+    other = {key if fid == "930" else fid: text for fid, text in values.items()}
+    check([OFFICIAL, OFFICIAL, frame({**entry(), "values": other}), OFFICIAL])
+    check([OFFICIAL, OFFICIAL.replace(b'"930":"', b'"930" :"'), OFFICIAL.replace(b'"930":"', b'"930": "'), OFFICIAL])
+
+
 SHAPES = {
     "spaces": json.dumps(json.loads(OFFICIAL), ensure_ascii=False).encode(),
     "many spaces": OFFICIAL.replace(b":", b"  :  ").replace(b",", b" , ").replace(b"{", b"{ ").replace(b"]", b" ]"),
