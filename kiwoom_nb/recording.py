@@ -111,8 +111,9 @@ class Recorder:
 
         ``is_json`` says that it was read as JSON already and need not be checked again.
         """
+        book = self._book
         self._last_at = received_at
-        if not self._book.takes(received_at):
+        if not book.begins <= received_at < book.ends:
             self._turn_to(received_at)
         self._write(journal.frame_line(received_at, raw, is_json=is_json))
 
@@ -199,7 +200,7 @@ class Recorder:
         """
         self._last_at = at
         has_just_failed = abs(at - self._roll_failed_at) < _ROLL_AGAIN_AFTER
-        if self._book.takes(at) or has_just_failed or self._pending or self._is_closed:
+        if self._book.begins <= at < self._book.ends or has_just_failed or self._pending or self._is_closed:
             return
         if self._book.is_gone:
             self._book.release()  # the name is free for the next one
@@ -270,8 +271,9 @@ class _Book:
     def __init__(self, path: Path, lock: filelock.BaseFileLock, day: str) -> None:
         self.path = path
         self.day = day
-        self._day_ends = _next_midnight(day)
-        self._day_before_begins = self._day_ends - 2 * _DAY
+        self.ends = _next_midnight(day)
+        # Lines of the day before belong here too, if the clock was set.
+        self.begins = self.ends - 2 * _DAY
         self.torn = b""
         self.is_gone = False
         self._lock = lock
@@ -308,10 +310,6 @@ class _Book:
             ) from exc
         return book
 
-    def takes(self, at: int) -> bool:
-        """Tell whether a line of this moment belongs here: of this day, or of the one before if the clock was set."""
-        return self._day_before_begins <= at < self._day_ends and not self.is_gone
-
     def lines(self) -> Iterator[bytes]:
         """Yield what is written behind the header, a piece at a time; also of a file that has no name any more."""
         os.lseek(self.file, 0, os.SEEK_SET)
@@ -346,6 +344,7 @@ class _Book:
             return None if self.path.stat().st_ino == self._inode else "the file was replaced"
         except (FileNotFoundError, NotADirectoryError):
             self.is_gone = True
+            self.ends = self.begins  # no line belongs here any more
             return "the file was removed"
 
 
