@@ -134,7 +134,7 @@ def _by_dicts(frame: pd.DataFrame, events: int) -> Side:
 
 
 def _by_arrow(frame: pd.DataFrame, events: int) -> Side:
-    held = [pa.Table.from_pandas(frame, preserve_index=False)]
+    held = [_readable(pa.Table.from_pandas(frame, preserve_index=False))]
     few = held[0].slice(len(frame) - events).to_pylist()
 
     def grow(_: int) -> int:
@@ -144,6 +144,15 @@ def _by_arrow(frame: pd.DataFrame, events: int) -> Side:
         return len(few)
 
     return grow
+
+
+def _readable(table: pa.Table) -> pa.Table:
+    """Return ``table`` with categories of short texts: older pyarrow (24) makes none of long ones from rows."""
+    columns = {name: table[name] for name in table.column_names}
+    for name, column in columns.items():
+        if pa.types.is_dictionary(column.type):
+            columns[name] = column.cast(pa.large_string()).cast(pa.string()).dictionary_encode()
+    return pa.table(columns)
 
 
 def _by_polars_extend(frame: pd.DataFrame, events: int) -> Side:
