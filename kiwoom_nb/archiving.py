@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import filelock
 import pandas as pd
@@ -24,9 +24,9 @@ from . import samples, storage
 from .errors import SourceError
 from .export import read_session
 from .identity import Identity, first_line, identify
-from .journal import read_header
+from .journal import Header, read_header
 from .line import Line
-from .merging import check_columns, merged
+from .merging import check_columns, day_of, merged
 from .paths import PRIVATE_FILE, home, make_private_folder
 from .reading import NothingRecorded
 from .shelf import NOBODY, File, Held, Shelf
@@ -35,6 +35,7 @@ from .told import Told, told_by
 
 _OWNER_IN_NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}-(.+?-[0-9a-f]{12})(-\d+)?")
 _BYTES_PER_ROW: Final = 250
+_DAY: Final = 24 * 3600 * 1_000_000
 
 
 def archive(
@@ -48,8 +49,14 @@ def archive(
 
     Rows are filed under the day of their ``received_at``, so a journal that runs past midnight fills two files; each
     holds the gaps, rejects and holdings of its day (a gap belongs to the day on which it ended). A session is known by
-    its content: added again it adds nothing, and one that has grown since replaces its files as a whole. Journals are
-    never changed; one that is still being written is archived as far as it is. Rows are counted before and after.
+    its content, whatever its file is called: added again it adds nothing, and one that has grown since replaces its
+    files as a whole. Of a Parquet file that ``df.kn.to_parquet`` wrote rows that are there already are left out, and
+    so are those of a journal that were added from such a file before. Journals are never changed; one that is still
+    being written is archived as far as it is. Rows are counted before and after.
+
+    Other programs read the rows alone. Only ``kn.load`` brings gaps, rejects and holdings along, in one frame that
+    numbers its rows through: a folder that ``pandas.read_parquet`` read has no opening holdings, and rows of several
+    sessions one after the other.
 
     Parameters
     ----------
@@ -69,8 +76,8 @@ def archive(
     Returns
     -------
     pandas.DataFrame
-        One row a file of these sessions: ``date`` (datetime64[ms]), ``owner``, ``file`` (within the folder), ``rows``
-        (int64), ``status``: ``"added"``, ``"same"`` (nothing was written) or ``"replaced"``.
+        One row a file that holds these sessions: ``date`` (datetime64[ms]), ``owner``, ``file`` (within the folder),
+        ``rows`` (int64), ``status``: ``"added"``, ``"same"`` (nothing was written) or ``"replaced"``.
 
     Raises
     ------
@@ -102,8 +109,10 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _report(files: Iterable[tuple[File, int, str]]) -> pd.DataFrame:
-    rows = [(file.day, file.owner, file.path, count, status) for file, count, status in files]
+def _report(files: Sequence[tuple[File, int, str]]) -> pd.DataFrame:
+    last = {file: (count, status) for file, count, status in files}
+    changed = {file: status for file, _, status in files if status != "same"}
+    rows = [(file.day, file.owner, file.path, last[file][0], changed.get(file, "same")) for file in last]
     report = pd.DataFrame(rows, columns=["date", "owner", "file", "rows", "status"])
     dtypes = {"date": "datetime64[ms]", "owner": "str", "file": "str", "rows": "int64", "status": "str"}
     return report.astype(dtypes).sort_values(["date", "file"], ignore_index=True)
@@ -132,7 +141,8 @@ def _add_journals(shelf: Shelf, paths: list[Path]) -> Iterator[tuple[File, int, 
     line: Line | None = Line()
     for path in paths:
         identity = identify(path)
-        name, held = shelf.find(_owner_of(path), storage.name_of(path), identity)
+        header = read_header(first_line(path))
+        name, held = shelf.find(_owner_in(header), storage.name_of(path), identity, _since(header))
         if _is_all_there(held, identity):
             yield from ((one.file, one.rows, "same") for one in held)
             line = None
@@ -146,18 +156,25 @@ def _add_journals(shelf: Shelf, paths: list[Path]) -> Iterator[tuple[File, int, 
 
 
 def _sessions(paths: list[Path]) -> list[list[Path]]:
-    """Return the Parquet files, those of an archive that hold one session together."""
-    groups: dict[str, list[Path]] = {}
+    """Return the Parquet files, those of an archive that hold one session together: of each day one."""
+    groups: dict[Any, dict[str, Path]] = {}
     for path in filter(storage.is_parquet, paths):
         session = read_session(str(path), path)[1]
-        groups.setdefault(f"{path}" if session is None else session.session, []).append(path)
-    return list(groups.values())
+        group = path if session is None else (session.session, session.digest, session.accounts)
+        groups.setdefault(group, {}).setdefault(path.parent.parent.name, path)
+    return [list(group.values()) for group in groups.values()]
 
 
 def _add_parquet(shelf: Shelf, paths: list[Path]) -> Iterator[tuple[File, int, str]]:
     """Add the session that these files hold, and yield its files."""
     identity = _identity_of(paths)
-    name, held = shelf.find(_owner_of(paths[0]), storage.name_of(paths[0]), identity)
+    session = read_session(str(paths[0]), paths[0])[1]
+    since = session.dates[0] if session and identity.is_of_a_journal else None
+    called = _owner_of(paths[0]), storage.name_of(paths[0])
+    name, held = shelf.find(*called, identity, since)
+    if held and not identity.size and not any(one.session.size for one in held):  # two parts: rows tell what is new
+        identity = _identity_of_files(paths)
+        name, held = shelf.find(*called, identity, None)
     if _is_all_there(held, identity):
         yield from ((one.file, one.rows, "same") for one in held)
         return
@@ -174,9 +191,16 @@ def _identity_of(paths: list[Path]) -> Identity:
     session = read_session(str(paths[0]), paths[0])[1]
     if session is None:
         return identify(paths[0])
-    if len(paths) < len(session.dates):
+    whole = Identity(session.session, session.digest, session.size)
+    if len(paths) == len(session.dates):
+        return whole
+    if whole.is_of_a_journal:
         return Identity(session.session, "in part", 0)
-    return Identity(session.session, session.digest, session.size)
+    return _identity_of_files(paths)
+
+
+def _identity_of_files(paths: list[Path]) -> Identity:
+    return Identity.of_no_journal(*(identify(path).digest.encode() for path in paths))
 
 
 def _is_all_there(held: list[Held], identity: Identity) -> bool:
@@ -208,11 +232,17 @@ def _read_journal(path: Path, line: Line) -> tuple[pd.DataFrame, Line]:
     return Told(new, told.rejected, told.holdings).attach(pd.DataFrame(frame)), table.line
 
 
+def _since(header: Header | None) -> str:
+    """Return the first day on which anything of a journal may be filed: a gap may have begun before midnight."""
+    return str(day_of(max(header.created_at - _DAY, 0))) if header else ""
+
+
+def _owner_in(header: Header | None) -> str:
+    return f"{header.server or NOBODY}-{header.owner or NOBODY}" if header else NOBODY
+
+
 def _owner_of(path: Path) -> str:
-    """Return whose a session is: the header of a journal says it, of a Parquet file its folder or its name."""
-    if not storage.is_parquet(path):
-        header = read_header(first_line(path))
-        return f"{header.server or NOBODY}-{header.owner or NOBODY}" if header else NOBODY
+    """Return whose the session in a Parquet file is, as its folder or its name says it."""
     if path.parent.name.startswith("owner="):
         return path.parent.name.removeprefix("owner=")
     named = _OWNER_IN_NAME.fullmatch(storage.name_of(path))

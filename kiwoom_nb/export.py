@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeGuard
 
 import msgspec
 import numpy as np
@@ -28,6 +28,7 @@ ROWS_A_GROUP: Final = 1 << 18
 Target = str | os.PathLike[str]
 """A path or, where it is a text with ``://``, a URL that fsspec knows."""
 
+_COMPRESSION: Final = "zstd"
 _METADATA: Final = b"kiwoom_nb"
 _METADATA_VERSION: Final = 1
 _FIELDS: Final = {field.column: field for field in FIELDS}
@@ -46,6 +47,13 @@ class Session(msgspec.Struct, frozen=True):
     accounts: str  # "masked", "anonymized" or "full"
 
 
+class _Labels(msgspec.Struct, frozen=True):
+    """The categories of a level of column labels, which Parquet does not keep."""
+
+    categories: list[str]
+    ordered: bool
+
+
 class _Metadata(msgspec.Struct, omit_defaults=True):
     """What only we know of a frame in a Parquet file."""
 
@@ -53,6 +61,7 @@ class _Metadata(msgspec.Struct, omit_defaults=True):
     attrs: str = ""
     categories: dict[str, list[str]] = {}
     session: Session | None = None
+    labels: list[_Labels | None] = []
 
 
 # --- Parquet, written ----------------------------------------------------------------------------------------------
@@ -64,13 +73,15 @@ def write_parquet(
     """Write ``frame`` to a Parquet file (zstd) from which ``kn.load`` gives back an equal frame; return its path.
 
     It is written in row groups of :data:`ROWS_A_GROUP` rows, each converted by itself, so that no second copy of the
-    frame is held. The labels and units of the columns (FID, Korean, English) are in the metadata of its schema. What
-    is written, and by which name, see :func:`replacing`.
+    frame is held. The labels and units of the columns (FID, Korean, English) are in the metadata of its schema. Gaps,
+    rejects and holdings are where only ``kn.load`` looks for them: others put rows of many files together, choose some
+    and number them anew, and what one file told would pass for all of them. What is written, and by which name, see
+    :func:`replacing`.
 
     Parameters
     ----------
     frame
-        Any frame; ``attrs`` that JSON can hold come along.
+        Any frame; ``attrs`` that JSON can hold come along, for pandas too.
     path
         Of a file, or a URL that fsspec knows (extra ``cloud``).
     anonymize
@@ -81,23 +92,27 @@ def write_parquet(
     Raises
     ------
     ValueError
-        ``path`` is a folder, or the file written lacks rows; what had the name before is untouched.
+        ``path`` is a folder, columns have labels that a Parquet file does not keep, or the file written lacks rows;
+        what had the name before is untouched. Or an account number stands as a number, see
+        :func:`kiwoom_nb.pseudonyms.anonymized`.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     whole = anonymized(frame) if anonymize else frame
-    plain = pd.DataFrame(whole)
-    plain.attrs = {key: value for key, value in whole.attrs.items() if _is_json(value)}
+    plain = pd.DataFrame(whole).set_axis(_without_categories(whole.columns), axis=1)
+    plain.attrs = {key: value for key, value in whole.attrs.items() if key != ATTRS_KEY and _is_json(value)}
+    _check_labels(path, plain.columns, lambda: pa.Schema.from_pandas(plain.iloc[:0]))
     schema = pa.Schema.from_pandas(plain)
-    ours = _Metadata(_METADATA_VERSION, whole.attrs.get(ATTRS_KEY, ""), _categories(plain), session)
+    told = whole.attrs.get(ATTRS_KEY, "")
+    ours = _Metadata(_METADATA_VERSION, told, _categories(plain), session, _labels(whole.columns))
     labelled = pa.schema(
         [_labelled(field) for field in schema],
         metadata={**(schema.metadata or {}), _METADATA: msgspec.json.encode(ours)},
     )
     with (
         replacing(path, lambda file: _check_rows(path, file, len(plain) if len(schema) else 0)) as file,
-        pq.ParquetWriter(file, labelled, compression="zstd") as writer,
+        pq.ParquetWriter(file, labelled, compression=_COMPRESSION) as writer,
     ):
         for group in _row_groups(plain, schema):
             writer.write_table(group)
@@ -138,12 +153,67 @@ def _is_json(value: Any) -> bool:
 
 def _categories(frame: pd.DataFrame) -> dict[str, list[str]]:
     """Return the categories of our columns: Parquet keeps neither the unused ones nor always their order."""
+    if frame.columns.nlevels > 1:
+        return {}
     ours = [name for name, dtype in COLUMNS.items() if dtype == "category" and name in frame]
     return {
         name: list(frame[name].cat.categories)
         for name in ours
         if isinstance(frame[name].dtype, pd.CategoricalDtype) and frame[name].cat.categories.dtype == "str"
     }
+
+
+def _levels(columns: pd.Index[Any]) -> list[pd.Index[Any]]:
+    """Return the labels of each level: one, of columns as they mostly are."""
+    return [columns.get_level_values(level) for level in range(columns.nlevels)]
+
+
+def _from_levels(levels: Sequence[pd.Index[Any]]) -> pd.Index[Any]:
+    return levels[0] if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
+
+
+def _is_categorical(level: pd.Index[Any]) -> TypeGuard[pd.CategoricalIndex]:
+    return isinstance(level, pd.CategoricalIndex) and level.categories.dtype == "str"
+
+
+def _labels(columns: pd.Index[Any]) -> list[_Labels | None]:
+    """Return the categories of the labels of pivoted columns, for each level; nothing where no level has any."""
+    found = [
+        _Labels(list(one.categories), bool(one.ordered)) if _is_categorical(one) else None for one in _levels(columns)
+    ]
+    return found if any(found) else []
+
+
+def _without_categories(columns: pd.Index[Any]) -> pd.Index[Any]:
+    levels = _levels(columns)
+    if not any(map(_is_categorical, levels)):
+        return columns
+    return _from_levels([level.astype("str") if _is_categorical(level) else level for level in levels])
+
+
+def _with_categories(columns: pd.Index[Any], labels: Sequence[_Labels | None]) -> pd.Index[Any]:
+    """Return the column labels of a file with the categories that they had."""
+    levels = zip(_levels(columns), labels, strict=True)
+    return _from_levels([level if one is None else level.astype(_dtype_of(one)) for level, one in levels])
+
+
+def _dtype_of(labels: _Labels) -> pd.CategoricalDtype[Any]:
+    return pd.CategoricalDtype(pd.Index(labels.categories, dtype="str"), labels.ordered)
+
+
+def _check_labels(path: Target, columns: pd.Index[Any], schema: Callable[[], Any]) -> None:
+    """Raise ValueError where these column labels would not come back from a Parquet file, or come back as others."""
+    if columns.nlevels == 1 and columns.dtype == "str":
+        return
+    found = None
+    if columns.nlevels > 1 or not columns.inferred_type.startswith("mixed"):  # Arrow warns, and makes them text
+        with contextlib.suppress(LookupError, TypeError, ValueError):
+            found = schema().empty_table().to_pandas().columns
+    if found is None or not columns.equals(found):
+        raise ValueError(
+            f"{path} was not written: a Parquet file does not keep column labels of this kind "
+            f"({columns.inferred_type}). Make them text: frame.columns = frame.columns.astype(str)."
+        )
 
 
 def _labelled(field: Any) -> Any:
@@ -156,21 +226,23 @@ def _labelled(field: Any) -> Any:
 # --- Parquet, read ------------------------------------------------------------------------------------------------
 
 
-def read_parquet(path: Path, wanted: Mapping[str, Collection[str]] | None = None) -> pd.DataFrame:
-    """Read a Parquet file that :func:`write_parquet` wrote; raise SourceError for any other file.
+def read_parquet(
+    path: Path | str, wanted: Mapping[str, Collection[str]] | None = None, file: BinaryIO | None = None
+) -> pd.DataFrame:
+    """Read a Parquet file that :func:`write_parquet` wrote, opened as ``file`` where it is at no path.
 
-    Row groups in which no row can have one of the ``wanted`` values of a column are passed over; other rows may come
-    along. The index says which rows of the file they are.
+    SourceError is raised for any other file. Row groups in which no row can have one of the ``wanted`` values of a
+    column are passed over; other rows may come along. The index says which rows of the file they are.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            ours = _check_metadata(path, (file.schema_arrow.metadata or {}).get(_METADATA))
-            groups = _groups_with(file.metadata, _comparable(wanted or {}, ours.categories))
-            table = file.read() if len(groups) == file.num_row_groups else file.read_row_groups(groups)
-            rows = _rows_of(file.metadata, groups)
+        with pq.ParquetFile(file or path) as opened:
+            ours = _check_metadata(path, (opened.schema_arrow.metadata or {}).get(_METADATA))
+            groups = _groups_with(opened.metadata, _comparable(wanted or {}, ours.categories))
+            table = opened.read() if len(groups) == opened.num_row_groups else opened.read_row_groups(groups)
+            rows = _rows_of(opened.metadata, groups)
     except (pa.ArrowException, OSError) as exc:
         raise SourceError(str(path), "is no readable Parquet file", "Check the file; export it again.") from exc
     frame: pd.DataFrame = table.to_pandas()
@@ -180,6 +252,8 @@ def read_parquet(path: Path, wanted: Mapping[str, Collection[str]] | None = None
     for name, categories in ours.categories.items():
         if name in frame:
             frame[name] = frame[name].astype(pd.CategoricalDtype(pd.Index(categories, dtype="str")))
+    if ours.labels:
+        frame.columns = _with_categories(frame.columns, ours.labels)
     if ours.attrs:
         frame.attrs[ATTRS_KEY] = ours.attrs
     return frame
@@ -301,8 +375,8 @@ def replacing(path: Target, check: Callable[[BinaryIO], None] = lambda _: None) 
     """Yield a file to write; once it is complete, synced and passed ``check`` (to read it), it gets its name.
 
     It is written under a hidden temporary name, so a half-written file never has the name and what had it before
-    stays. On disk the file is private, and the renaming is one step. At a URL the file is moved as its file system
-    does that: an object store copies it, and there is a moment in which both names are there.
+    stays. On disk (``file://`` too) the file is private, and the renaming is one step. At another URL the file is
+    moved as its file system does that: an object store copies it, and there is a moment in which both names are there.
 
     Raises
     ------
@@ -311,8 +385,21 @@ def replacing(path: Target, check: Callable[[BinaryIO], None] = lambda _: None) 
     MissingExtra
         fsspec is not installed (extra ``cloud``).
     """
-    with _replacing_remote(path, check) if is_url(path) else _replacing_local(Path(path).expanduser(), check) as file:
+    with _replacing_at_url(path, check) if is_url(path) else _replacing_local(Path(path).expanduser(), check) as file:
         yield file
+
+
+def _replacing_at_url(url: str, check: Callable[[BinaryIO], None]) -> contextlib.AbstractContextManager[BinaryIO]:
+    system, target = filesystem(url)
+    if url.endswith("/") or system.isdir(target):
+        raise ValueError(_is_a_folder(url))
+    return _replacing_local(Path(target), check) if _is_this_disk(system) else _replacing_remote(system, target, check)
+
+
+def _is_this_disk(system: Any) -> bool:
+    from fsspec.implementations.local import LocalFileSystem
+
+    return isinstance(system, LocalFileSystem)
 
 
 @contextlib.contextmanager
@@ -336,10 +423,7 @@ def _replacing_local(target: Path, check: Callable[[BinaryIO], None]) -> Iterato
 
 
 @contextlib.contextmanager
-def _replacing_remote(url: str, check: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
-    system, target = filesystem(url)
-    if url.endswith("/") or system.isdir(target):
-        raise ValueError(_is_a_folder(url))
+def _replacing_remote(system: Any, target: str, check: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
     folder = target.rpartition("/")[0]
     temporary = f"{folder}/.{secrets.token_hex(8)}.part"
     try:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from . import samples
@@ -21,6 +22,7 @@ from .identity import session_of
 from .merging import Days, Names, days_of, masked, merged, selected, wanted
 from .paths import filesystem, is_url
 from .reading import JOURNALS, NothingRecorded, read_frames, read_journal, read_lines
+from .schema import TIMEZONE
 from .table import RESERVED_ROWS, BalanceTable, empty_frame
 from .trading_day import TradingDay
 
@@ -43,6 +45,8 @@ __all__ = [
 PARQUET: Final = ".parquet"
 _KINDS: Final = (*JOURNALS, PARQUET)  # of several files of one name the first is read: the others are copies
 _DATED: Final = re.compile(r"\A\d{4}-\d{2}-\d{2}-")
+_DAY: Final = re.compile(r"\s*(\d{8}|\S+[-/. ]\S+[-/. ]\S+)")  # 20261120, 2026-11-20, 20 Nov 2026
+_SIX_DIGITS: Final = 100_000
 _HIVE: Final = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 _BYTES_PER_ROW: Final = 250  # fewer than any frame has, so that the room reserved is enough
 
@@ -71,7 +75,7 @@ def load(
         Parquet file beside its journal of the same name is passed over, and so is a file of an archive whose journal
         is anywhere in the folder.
     dates
-        Keep only rows of these KST days (``"2026-11-20"`` or a ``date``, one or several), and the gaps, rejects and
+        Keep only rows of these KST days (``"2026-11-20"`` or a ``date``, one or a list), and the gaps, rejects and
         holdings of these days. Of an archive no file of another day is opened.
     accounts, symbols
         Keep only rows of these (accounts as the frame shows them; ``A005930`` is ``005930``). Parts of a Parquet file
@@ -94,7 +98,12 @@ def load(
         A journal is empty, damaged in its first line, or of a newer version.
     MissingExtra
         ``source`` is a URL and fsspec is not installed.
+    ValueError
+        ``dates`` names no days, or ``accounts`` or ``symbols`` no texts; nothing was read.
     """
+    _check_texts("accounts", accounts, "xxxxxx1111")
+    _check_texts("symbols", symbols, "005930")
+    dates = _days(dates)
     if isinstance(source, TradingDay):
         frame = _load_day(source)
         path = Path(f"simulate(seed={source.seed})")
@@ -104,6 +113,59 @@ def load(
             return _load(path, dates, accounts, symbols, mask_accounts=mask_accounts)
     path = samples.path_of(source) if samples.is_sample(source) else Path(source).expanduser()
     return _load(path, dates, accounts, symbols, mask_accounts=mask_accounts)
+
+
+def _days(dates: object) -> list[date] | None:
+    """Return the KST days that are asked for; raise ValueError where they are none."""
+    if dates is None:
+        return None
+    days = [_day(day) for day in _several(dates)]
+    if None in days:
+        raise ValueError(
+            f'dates={dates!r} names no days. Give a day as text, dates="2026-11-20", or as datetime.date, or a list '
+            "of days."
+        )
+    return [day for day in days if day is not None]
+
+
+def _day(day: object) -> date | None:
+    """Return what pandas takes for a day, not a month or a number (it would take the first day, and nanoseconds)."""
+    if not (isinstance(day, date | np.datetime64) or (isinstance(day, str) and _DAY.match(day))):
+        return None
+    with contextlib.suppress(ValueError):
+        moment = pd.Timestamp(day)
+        if not pd.isna(moment):
+            return (moment if moment.tz is None else moment.tz_convert(TIMEZONE)).date()
+    return None
+
+
+def _check_texts(name: str, asked: object, example: str) -> None:
+    """Raise ValueError where what is asked for would find nothing."""
+    if not all(isinstance(one, str) or _is_whole_symbol(one, name) for one in _several(asked)):
+        raise ValueError(
+            f'{name} are texts: a number loses its leading zeros. Give {name}="{example}", or a list of texts.'
+        )
+
+
+def _several(asked: Any) -> Collection[Any]:
+    """Return what is asked for one by one, itself where it is one (or nothing of the kind)."""
+    if asked is None:
+        return ()
+    return asked if isinstance(asked, Collection) and not isinstance(asked, str) else (asked,)
+
+
+def _is_whole_symbol(one: object, name: str) -> bool:
+    return name == "symbols" and isinstance(one, int) and one >= _SIX_DIGITS
+
+
+def _is_day(day: object) -> bool:
+    """Tell a day from a month, a year (of which pandas would take the first day) and from anything else."""
+    if isinstance(day, str) and not _DAY.match(day):
+        return False
+    try:
+        return isinstance(day, str | date | np.datetime64) and not pd.isna(pd.Timestamp(day))
+    except ValueError:
+        return False
 
 
 def _load_day(day: TradingDay) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import shutil
 from datetime import date, datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from kiwoom_nb.errors import JournalError, MissingExtra, SourceError
 from kiwoom_nb.latest import KEY
 from kiwoom_nb.merging import selected
 from kiwoom_nb.recording import KST
-from kiwoom_nb.told import told_by
+from kiwoom_nb.told import ATTRS_KEY, told_by
 
 SECOND = 1_000_000
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
@@ -202,14 +204,164 @@ def test_sessions_of_one_name_are_told_apart(tmp_path):
 
 def test_exported_files_can_be_archived_too(source, tmp_path):
     """A Parquet file says whose it is by its name, where it does; once its journal is gone it is all there is."""
-    frame = kn.load(source / "sub" / "2026-11-20-real-000000000001.jsonl")
-    frame.kn.to_parquet(tmp_path / "parquet" / "2026-11-20-real-000000000001.parquet")
-    frame.kn.to_parquet(tmp_path / "parquet" / "lesson.parquet")
+    kn.load(source, dates="2026-11-20").kn.to_parquet(tmp_path / "parquet" / "2026-11-20-real-000000000001.parquet")
+    kn.load(source, dates="2026-11-18").kn.to_parquet(tmp_path / "parquet" / "lesson.parquet")
     for status in ("added", "same"):
         report = kn.archive(tmp_path / "archive", tmp_path / "parquet")
         assert report["status"].tolist() == [status] * 2
-        assert report["owner"].tolist() == ["real-000000000001", "unknown"]
-    assert kn.load(tmp_path / "archive")["quantity"].tolist() == [3, 3]
+        assert report["owner"].tolist() == ["unknown", "real-000000000001"]
+    assert kn.load(tmp_path / "archive")["quantity"].dropna().tolist() == [1, 3]
+
+
+def total(folder, **options):
+    """Return the rows of an archive as DuckDB counts them, and what ``kn.load`` tells beside its rows."""
+    [(rows,)] = duckdb.sql(f"SELECT count(*) FROM read_parquet('{folder}/**/*.parquet')").fetchall()  # noqa: S608
+    told = told_by(kn.load(folder, **options))
+    return rows, len(told.gaps), len(told.rejected), len(told.holdings)
+
+
+def copies(source, folder):
+    """Return the first journal under other names, as a download or a packer writes them, and its exports."""
+    journal_ = source / "2026-11-18-demo-5f0c9a8b7c6d.jsonl"
+    folder.mkdir()
+    content = journal_.read_bytes()
+    paths = {name: folder / name for name in ("2026-11-18 (1).jsonl", "mine.jsonl.gz", "other.jsonl.zst")}
+    paths["2026-11-18 (1).jsonl"].write_bytes(content)
+    paths["mine.jsonl.gz"].write_bytes(gzip.compress(content))
+    paths["other.jsonl.zst"].write_bytes(pa.compress(content, codec="zstd", asbytes=True))
+    for name, options in {"export": {}, "full": {"mask_accounts": False}}.items():
+        paths[name] = kn.load(journal_, **options).kn.to_parquet(folder / f"{name}.parquet")
+    again = kn.load(paths["export"]).assign(mine=1).iloc[::-1]
+    paths["export of an export"] = again.kn.to_parquet(folder / "again.parquet")
+    paths["anonymized"] = kn.load(journal_).kn.to_parquet(folder / "anonymized.parquet", anonymize=True)
+    paths["one symbol"] = kn.load(journal_, symbols="005930").kn.to_parquet(folder / "symbol.parquet")
+    paths["journal"] = journal_
+    return paths
+
+
+def test_a_session_is_added_once_whatever_its_file_is_called(source, tmp_path):
+    """A renamed copy, a packed one, an export, an export of an export, a part of it: each adds nothing."""
+    paths = copies(source, tmp_path / "copies")
+    kn.archive(tmp_path / "archive", source)
+    before = total(tmp_path / "archive")
+    written = {name: (tmp_path / "archive" / name).stat().st_mtime_ns for name in tree(tmp_path / "archive")}
+    for name, path in paths.items():
+        report = kn.archive(tmp_path / "archive", path)
+        assert (name, set(report["status"])) == (name, {"same"})
+        assert set(report["file"]) <= set(tree(source.parent / "archive"))
+    assert total(tmp_path / "archive") == before == (5, 1, 3, 1)
+    assert written == {name: (tmp_path / "archive" / name).stat().st_mtime_ns for name in tree(tmp_path / "archive")}
+
+
+@pytest.mark.parametrize("accounts", [{}, {"mask_accounts": False}, {"anonymize": True}])
+@pytest.mark.parametrize("first", ["one symbol", "anonymized", "export of an export"])
+def test_the_order_in_which_copies_are_added_does_not_matter(source, tmp_path, accounts, first):
+    """An export first, then the journal, then all others: the rows of the journal, and what it told, once."""
+    paths = copies(source, tmp_path / "copies")
+    for path in (paths[first], paths["journal"]):
+        kn.archive(tmp_path / "archive", path, **accounts)
+    assert total(tmp_path / "archive")[:3] == (4, 1, 3)
+    for path in paths.values():
+        assert set(kn.archive(tmp_path / "archive", path, **accounts)["status"]) == {"same"}
+
+
+def test_a_folder_with_copies_in_it_is_added_once(source, tmp_path):
+    """Two archives of the same sessions among them; the report names each file once."""
+    copies(source, tmp_path / "copies")
+    for number in (1, 2):
+        kn.archive(tmp_path / "copies" / f"archive{number}", source)
+        kn.archive(tmp_path / "copies" / f"exports{number}", tmp_path / "copies" / "export.parquet")
+    for folder in (tmp_path / "copies", source):
+        kn.archive(tmp_path / "archive", folder)
+    assert total(tmp_path / "archive") == (5, 1, 3, 1)
+    report = kn.archive(tmp_path / "archive", tmp_path / "copies")
+    assert report["file"].is_unique
+    assert set(report["status"]) == {"same"}
+
+
+def test_what_a_session_has_more_than_its_copies_is_added(tmp_path):
+    """A journal that went on after it was exported, and an export of a journal that went on after it was archived."""
+    path = write(tmp_path / "a.jsonl", (at(20), "connected"), (at(20, second=1), event(f930="1")))
+    early = kn.load(path).kn.to_parquet(tmp_path / "early.parquet")
+    with path.open("ab") as file:
+        file.write(journal.frame_line(at(20, second=2), event(f930="2")))
+        file.write(journal.event_line(at(20, second=3), event="disconnected", reason="closed"))
+    late = kn.load(path).kn.to_parquet(tmp_path / "late.parquet")
+    whole = kn.load(path)
+    for number, order in enumerate([(early, path), (early, late), (early, late, path), (path, early), (late, path)]):
+        archive = tmp_path / f"archive{number}"
+        statuses = [set(kn.archive(archive, one)["status"]) for one in (*order, *order)]
+        assert statuses[len(order) :] == [{"same"}] * len(order)
+        assert statuses[0] == {"added"}
+        assert_frame_equal(kn.load(archive), whole)
+        assert kn.load(archive).kn.gaps.equals(whole.kn.gaps)
+
+
+def test_what_was_left_out_is_added_once_the_other_copy_is_gone(tmp_path):
+    """A file of the archive never passes for more of a session than it holds."""
+    path = write(tmp_path / "a.jsonl", (at(20), "connected"), (at(20, second=1), event(f930="1")))
+    early = kn.load(path).kn.to_parquet(tmp_path / "early.parquet")
+    with path.open("ab") as file:
+        file.write(journal.frame_line(at(20, second=2), event(f930="2")))
+    late = kn.load(path).kn.to_parquet(tmp_path / "late.parquet")
+    for number, longer in enumerate((path, late)):
+        archive = tmp_path / f"archive{number}"
+        [first] = kn.archive(archive, early)["file"]
+        kn.archive(archive, longer)
+        (archive / first).unlink()
+        kn.archive(tmp_path / f"second{number}", archive)
+        for folder in (archive, tmp_path / f"second{number}"):
+            kn.archive(folder, longer)
+            assert kn.load(folder)["quantity"].tolist() == [1, 2]
+
+
+def test_parts_of_a_session_come_together(source, tmp_path):
+    """The days of an archive one by one, each twice: none takes the place of another."""
+    kn.archive(tmp_path / "archive", source)
+    for folder in sorted((tmp_path / "archive").iterdir()):
+        assert kn.archive(tmp_path / "second", folder)["status"].tolist() == ["added"]
+        assert kn.archive(tmp_path / "second", folder)["status"].tolist() == ["same"]
+    assert_frame_equal(kn.load(tmp_path / "second"), kn.load(tmp_path / "archive"))
+    kn.archive(tmp_path / "second", source)
+    assert_frame_equal(kn.load(tmp_path / "second"), kn.load(tmp_path / "archive"))
+    assert kn.load(tmp_path / "second").attrs == kn.load(tmp_path / "archive").attrs
+
+
+def test_a_grown_copy_replaces_the_session_under_its_first_name(tmp_path):
+    """Whatever it is called, and an older one called otherwise is the same."""
+    path = write(tmp_path / "a.jsonl", (at(20), "connected"), (at(20, second=1), event(f930="1")))
+    shutil.copy(path, tmp_path / "older.jsonl")
+    [first] = kn.archive(tmp_path / "archive", path)["file"]
+    with path.open("ab") as file:
+        file.write(journal.frame_line(at(21, second=2), event(f930="2")))
+    report = kn.archive(tmp_path / "archive", path.rename(tmp_path / "longer.jsonl"))
+    assert report["status"].tolist() == ["replaced", "added"]
+    assert report["file"][0] == first
+    assert set(kn.archive(tmp_path / "archive", tmp_path / "older.jsonl")["status"]) == {"same"}
+    assert kn.load(tmp_path / "archive")["quantity"].tolist() == [1, 2]
+
+
+def test_recordings_of_two_journals_are_two(tmp_path):
+    """Though each row of one has its like in the other: a recorder begins no two journals in one microsecond."""
+    lines = [(at(20), "connected"), (at(20, second=1), event(f930="1"))]
+    for owner in ("000000000001", "000000000002"):
+        kn.archive(tmp_path / "archive", write(tmp_path / f"{owner}.jsonl", *lines, owner=owner))
+    assert len(kn.load(tmp_path / "archive")) == 2
+
+
+def test_only_files_that_may_hold_the_session_are_looked_at(source, tmp_path, monkeypatch):
+    """To add a day to a long archive does not read the ends of all its files, and to add it again one."""
+    for day in range(1, 15):
+        kn.archive(tmp_path / "archive", write(tmp_path / f"{day}.jsonl", (at(day), event())))
+    new = write(tmp_path / "new.jsonl", (at(20), event()))
+    read = []
+    monkeypatch.setattr(
+        shelf, "read_session", lambda path, file: (read.append(path), export.read_session(path, file))[1]
+    )
+    assert kn.archive(tmp_path / "archive", new)["status"].tolist() == ["added"]
+    assert len(read) == 1  # which tells how the archive shows accounts
+    assert kn.archive(tmp_path / "archive", new)["status"].tolist() == ["same"]
+    assert len(read) == 3
 
 
 def test_an_archive_can_be_added_to_another(source, tmp_path):
@@ -330,6 +482,23 @@ def test_pseudonyms_are_the_same_in_an_archive_and_in_an_export(source, tmp_path
     assert archived["account"].nunique() == 3
 
 
+def test_an_archive_of_the_first_version_is_read_and_added_to(source, tmp_path):
+    """What a file told stood in the metadata of pandas too; its sessions are found by content as they were."""
+    kn.archive(tmp_path / "archive", source)
+    whole = kn.load(tmp_path / "archive")
+    for name in tree(tmp_path / "archive"):
+        table = pq.read_table(tmp_path / "archive" / name, partitioning=None)
+        ours = json.loads(table.schema.metadata[b"kiwoom_nb"])
+        pandas = json.loads(table.schema.metadata[b"pandas"])
+        pandas["attributes"] = {ATTRS_KEY: ours.get("attrs", "")}
+        metadata = {**table.schema.metadata, b"pandas": json.dumps(pandas).encode()}
+        pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "archive" / name)
+    assert_frame_equal(kn.load(tmp_path / "archive"), whole)
+    assert kn.load(tmp_path / "archive").attrs == whole.attrs
+    for path in copies(source, tmp_path / "copies").values():
+        assert set(kn.archive(tmp_path / "archive", path)["status"]) == {"same"}
+
+
 def test_an_archive_shows_accounts_in_one_way(source, tmp_path):
     """The same session, once masked and once in full, would be two."""
     kn.archive(tmp_path / "archive", source)
@@ -407,7 +576,7 @@ def test_choosing_while_loading_is_choosing_afterwards(tmp_path_factory, session
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(export, "ROWS_A_GROUP", 1)
         for number, lines in enumerate(sessions):
-            write(folder / "from" / f"{number}.jsonl", *lines)
+            write(folder / "from" / f"{number}.jsonl", *lines, owner=f"{number:012x}")
         kn.archive(folder / "archive", folder / "from", mask_accounts=mask)
     whole = kn.load(folder / "archive", mask_accounts=mask)
     if "accounts" in chosen:
@@ -539,6 +708,7 @@ def test_pandas_reads_the_archive(days):
     assert by_day(frame) == truth
     assert frame["symbol"].str.len().eq(6).all()
     assert list(frame.columns[-2:]) == ["date", "owner"]
+    assert frame.attrs == {}  # of one file, they would pass for all of them
 
 
 def test_duckdb_reads_the_archive(days):

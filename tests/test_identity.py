@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import gzip
 
+import numpy as np
+import pandas as pd
 import pytest
 from frames import OFFICIAL
 
+import kiwoom_nb as kn
 from kiwoom_nb import journal
 from kiwoom_nb.errors import JournalError
-from kiwoom_nb.identity import first_line, identify, session_of
+from kiwoom_nb.identity import first_line, identify, not_among, row_digests, session_of
+from kiwoom_nb.merging import masked
+from kiwoom_nb.pseudonyms import anonymized
+from kiwoom_nb.schema import COLUMNS
 
 HEADER = journal.header_line(journal.Header(journal.VERSION, "demo", "x", "2026-11-20", 1))
 LINE = journal.frame_line(2, OFFICIAL)
@@ -56,6 +62,46 @@ def test_any_other_file_stands_for_itself(tmp_path):
     )
     assert identify(one) == identify(same)
     assert identify(one).session != identify(other).session
+    assert not identify(one).is_of_a_journal
+    assert identify(written(tmp_path / "a.jsonl", HEADER)).is_of_a_journal
+
+
+SHOWN = {
+    "masked": masked,
+    "anonymized": anonymized,
+    "as text": lambda frame: frame.astype({"account": "str"}),
+    "with more columns": lambda frame: frame.assign(mine=1),
+    "reordered columns": lambda frame: frame[frame.columns[::-1]],
+    "some categories": lambda frame: frame.assign(symbol=frame["symbol"].cat.remove_unused_categories()),
+}
+
+
+@pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
+def test_a_row_is_the_same_however_its_account_is_shown(show):
+    """Whatever else is beside its 30 columns, and wherever in a frame it stands."""
+    frame = kn.load("sample:oddities", mask_accounts=False)
+    rows = row_digests(frame)
+    assert (row_digests(show(frame)) == rows).all()
+    assert (row_digests(frame.iloc[::-1]) == rows[::-1]).all()
+    assert (row_digests(frame.iloc[50:60]) == rows[50:60]).all()
+
+
+@pytest.mark.parametrize("name", [name for name in COLUMNS if name != "account"])
+def test_a_row_that_differs_in_anything_else_is_another(name):
+    """In any of the other columns; what is blank is not what is there."""
+    frame = kn.load("sample:oddities").iloc[[-1]]
+    blank = frame.assign(**{name: pd.Series([None], frame.index).astype(frame[name].dtype)})
+    assert (row_digests(blank) == row_digests(frame)).all() == frame[name].isna().all()
+    assert row_digests(kn.load("sample:busy").iloc[[3]]) != row_digests(kn.load("sample:busy").iloc[[4]])
+
+
+def test_rows_that_are_alike_are_counted():
+    """A server may send one twice in a frame: of three where one is known, two are not."""
+    rows = np.array([7, 5, 7, 7, 9], np.uint64)
+    assert not_among(rows, np.array([7, 9, 4], np.uint64)).tolist() == [False, True, True, True, False]
+    assert not_among(rows, rows).tolist() == [False] * 5
+    assert not_among(rows[:0], rows).tolist() == []
+    assert not_among(rows, rows[:0]).all()
 
 
 @pytest.mark.parametrize("read", [identify, session_of])

@@ -154,6 +154,40 @@ def test_derived_frames_hide_accounts_too(derive):
     assert list(shown.columns) == list(original.columns)
 
 
+def test_texts_elsewhere_lose_what_is_known_and_what_looks_so():
+    """Ten digits by themselves in columns of the user's own; a time, a code and our own columns keep theirs."""
+    texts = ["1234561111", "id 9876543210.", "20261120153000", "005930 and 12345678"]
+    original = (
+        frame()
+        .iloc[[0, 1, 0, 1]]
+        .assign(mine=texts, extra_924=pd.Categorical(["9876543210", "of 6543211111", None, "0"]))
+    )
+    shown = anonymized(original)
+    known, other = paths.pseudonym_of("1234561111"), paths.pseudonym_of("9876543210")
+    assert shown["mine"].tolist() == [known, f"id {other}.", *texts[2:]]
+    assert shown["extra_924"].tolist()[:2] == ["9876543210", f"of {paths.pseudonym_of('6543211111')}"]
+    assert shown["extra_924"].isna().tolist() == original["extra_924"].isna().tolist()
+    assert shown["mine"].dtype == original["mine"].dtype
+    assert anonymized(shown).equals(shown)
+
+
+def test_a_short_account_is_no_part_of_a_code():
+    """It is replaced where accounts stand, but 1234 is in many a price and symbol."""
+    table = BalanceTable(mask_accounts=False, capacity=4)
+    table.receive(parse(event(f9201="5930")), 1)
+    shown = anonymized(table.frame().assign(mine=["005930"]))
+    assert shown["account"].tolist() == [paths.pseudonym_of("5930")]
+    assert shown[["symbol", "mine"]].to_numpy().tolist() == [["005930", "005930"]]
+
+
+def test_an_account_and_its_pseudonym_become_one():
+    """Of a frame that was put together from one to give away and one in full."""
+    both = pd.concat([frame().astype({"account": "str"}), anonymized(frame()).astype({"account": "str"})])
+    for one in (both, both.astype({"account": "category"}), both.set_index("account")):
+        shown = anonymized(one).reset_index()["account"]
+        assert shown.tolist() == anonymized(frame())["account"].tolist() * 2
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.text(alphabet="0123456789", min_size=4, max_size=12), min_size=1, max_size=4, unique=True))
 def test_accounts_of_any_length_stay_apart(accounts):

@@ -271,6 +271,58 @@ def test_accounts_and_symbols_are_chosen_as_shown(path):
     assert load(path, dates=["2026-11-20"], symbols={"005930", "000660"}).equals(load(path))
 
 
+@pytest.mark.parametrize(
+    "dates",
+    [
+        20261119,
+        [20261119],
+        "garbage",
+        "",
+        "2026-11",
+        "2026",
+        "2026-13-01",
+        [None],
+        pd.NaT,
+        1.5,
+        slice("2026-11-19"),
+        {1: 2},
+    ],
+)
+def test_what_is_no_day_is_said(path, dates):
+    """Before anything is read: a number would be taken for nanoseconds, a month for its first day."""
+    with pytest.raises(ValueError, match=r"names no days\. Give a day as text, dates=\"2026-11-20\""):
+        load(path, dates=dates)
+
+
+@pytest.mark.parametrize("name", ["accounts", "symbols"])
+@pytest.mark.parametrize("asked", [5930, [5930], ["005930", None], 1.5])
+def test_what_is_no_text_is_said(path, name, asked):
+    """A number has lost its leading zeros and would find nothing; an account is not repeated."""
+    with pytest.raises(ValueError, match=f"{name} are texts: a number loses its leading zeros") as told:
+        load(path, **{name: asked})
+    assert "5930," not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        "20261120",
+        "2026/11/20",
+        date(2026, 11, 20),
+        datetime(2026, 11, 20, 9, tzinfo=KST),
+        pd.Timestamp("2026-11-20 09:00"),
+        pd.Timestamp("2026-11-19 23:00", tz="UTC"),
+        np.datetime64("2026-11-20"),
+        pd.date_range("2026-11-20", periods=2),
+        pd.Series(["2026-11-20"]),
+        {"2026-11-20": 1}.keys(),
+    ],
+)
+def test_days_may_be_given_in_many_ways(path, dates):
+    """One or several, as text or of any kind of date."""
+    assert len(load(path, dates=dates)) == 3
+
+
 # --- Parquet -----------------------------------------------------------------------------------------------------
 
 
@@ -284,7 +336,19 @@ def test_parquet_says_what_its_columns_are(path, tmp_path):
         assert about["ko"] == field.ko
     assert written.stat().st_mode & 0o777 == 0o600
     assert pd.read_parquet(written)["quantity"].tolist() == [1, pd.NA, 3]
-    assert rejected(pd.read_parquet(written)).equals(rejected(load(path)))
+
+
+@pytest.mark.parametrize("read", [pd.read_parquet, lambda path: pq.read_table(path).to_pandas()])
+def test_others_read_the_rows_of_parquet_alone(path, tmp_path, read):
+    """What one file told would pass for all that are read with it, and for rows that were numbered anew."""
+    frame = load(path).assign(mine=1)
+    frame.attrs["note"] = "mine"
+    written = write_parquet(frame, tmp_path / "a.parquet")
+    assert ATTRS_KEY not in read(written).attrs
+    assert read(written).attrs == {"note": "mine"}
+    assert load(written).attrs == frame.attrs
+    assert len(rejected(load(written))) == 2
+    assert read(written).equals(frame)
 
 
 DERIVED = {
