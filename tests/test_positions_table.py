@@ -105,7 +105,7 @@ def table_of(states):
     return positions(fed(*entries).frame(), closed=True)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(STATES)
 def test_what_the_page_makes_of_the_changes_is_the_table(sequence):
     """Rows come, go, change and change places; nothing is sent that is not new, and all that is new is sent."""
