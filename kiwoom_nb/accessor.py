@@ -17,9 +17,11 @@ from .frame import LiveFrame
 from .latest import LatestRows
 from .metrics import metrics
 from .playback import Moment, Playback
-from .pnl import By, Scope, realized_pnl, summary
+from .pnl import By, realized_pnl, summary
 from .positions import positions
+from .queries import in_order
 from .schema import COLUMNS
+from .scopes import Scope
 from .status import Status
 from .stream import Stream
 from .told import ATTRS_KEY, gaps_frame, holdings_frame, rejected_frame
@@ -37,7 +39,13 @@ READ: Final = tuple(name for name in COLUMNS if not name.startswith("extra_") an
 
 @pd.api.extensions.register_dataframe_accessor("kn")
 class Accessor:
-    """The ``df.kn`` of a DataFrame; it keeps nothing but the frame (pandas makes a new one at each access)."""
+    """The ``df.kn`` of a DataFrame; it keeps nothing but the frame (pandas makes a new one at each access).
+
+    What is computed of a frame follows its rows in order of arrival. Of one that was sorted or reversed they are put
+    back in order first, by their numbers (the index), by ``received_at`` where it has none; one that was numbered anew
+    since (``reset_index``) is taken as it stands. ``pandas.concat`` of several days loses their gaps and holdings, so
+    that only events tell: load them together, with ``kn.load(folder)``, which keeps both.
+    """
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
@@ -97,7 +105,8 @@ class Accessor:
         closed
             Also those of which nothing is held any more.
         prices
-            Prices to mark to, by symbol (whole won); those not in it keep the price last seen.
+            Prices to mark to, by symbol (whole won; a dict or a Series, such as of a whole market); those not in it, or
+            blank, keep the price last seen.
         costs
             For the break-even price; default: Kiwoom's online fee and the tax of the day.
 
@@ -107,7 +116,8 @@ class Accessor:
             28 columns in order of first sight, among them ``quantity``, ``cost``, ``price`` with ``price_source`` and
             ``price_at``, ``market_value``, ``unrealized_pnl`` (Int64: shares, won, before fee and tax),
             ``unrealized_pnl_pct``, ``day_change_pct`` (float64, percent), ``weight`` (float64, 0 to 1),
-            ``realized_pnl_today`` (FIDs 990 + 992), ``updated_at`` (KST) and ``stale`` (bool: a gap came after). All of
+            ``realized_pnl_today`` (FIDs 990 + 992 as told: where they count the account, see ``scope`` of
+            :meth:`summary`, not to be added up), ``updated_at`` (KST) and ``stale`` (bool: a gap came after). All of
             them are described at :func:`kiwoom_nb.positions.positions`.
 
         Raises
@@ -115,11 +125,13 @@ class Accessor:
         ColumnsMissing
             The frame is not one of balance events: columns that an analysis reads are missing.
         ValueError
-            A price is not a whole number of won.
+            A price is not a whole number of won; the keys of ``prices`` are no symbols; a symbol has two prices.
         """
         return positions(self._events("positions()"), closed, prices, costs=costs, latest=self._latest())
 
-    def fills(self, previous: pd.DataFrame | None = None, costs: Costs | None = None) -> pd.DataFrame:
+    def fills(
+        self, previous: pd.DataFrame | None = None, costs: Costs | None = None, scope: Scope = "position"
+    ) -> pd.DataFrame:
         """Return the fills, inferred from the states between which they lie: type ``04`` tells no fill itself.
 
         Parameters
@@ -129,6 +141,8 @@ class Accessor:
             (``first``).
         costs
             Adds ``fee``, ``tax``, ``net_amount`` (Int64, won) and ``assumed`` (bool); without it everything is gross.
+        scope
+            What FIDs 990 and 992 of a row count, which Kiwoom documents nowhere: ``"position"`` or ``"account"``.
 
         Returns
         -------
@@ -141,11 +155,15 @@ class Accessor:
         ------
         ColumnsMissing
             The frame is not one of balance events: columns that an analysis reads are missing.
+        TypeError
+            ``previous`` is no DataFrame, or ``costs`` no :class:`kiwoom_nb.Costs`.
         ValueError
-            With ``costs``: a sale is older than its table of taxes.
+            ``previous`` does not end before these events; ``scope`` is not known; with ``costs``: a sale is older than
+            its table of taxes.
         """
-        before = None if previous is None else Accessor(previous)._events("fills()")  # noqa: SLF001 - ours
-        return fills(self._events("fills()"), before, costs)
+        if isinstance(previous, pd.DataFrame):
+            previous = Accessor(previous)._events("fills()")  # noqa: SLF001 - ours
+        return fills(self._events("fills()"), previous, costs, scope)
 
     def realized_pnl(self, by: By = None, scope: Scope = "position") -> pd.Series[int] | pd.DataFrame:
         """Return the realized P&L of the day so far over time, cash and credit together (FIDs 990 + 992).
@@ -207,22 +225,30 @@ class Accessor:
         """
         return summary(self._events("summary()"), scope)
 
-    def reconcile(self) -> pd.DataFrame:
+    def reconcile(self, scope: Scope = "position") -> pd.DataFrame:
         """Return our own moving-average books beside the broker's, for each position and KST day.
+
+        Parameters
+        ----------
+        scope
+            What FIDs 990 and 992 of a row count, which Kiwoom documents nowhere: ``"position"`` or ``"account"``.
 
         Returns
         -------
         pandas.DataFrame
-            ``date``, ``account``, ``symbol``, ``credit_type``, ``loan_date``; ``ours``, ``theirs`` (FIDs 990 + 992) and
-            their ``difference`` (Int64, won); ``complete`` (bool: every fill of the day is known); ``fills`` (int64).
-            See :func:`kiwoom_nb.books.reconcile`.
+            ``date``, ``account``, ``symbol``, ``credit_type``, ``loan_date``; ``ours``, ``theirs`` (FIDs 990 + 992),
+            their ``difference`` and ``at_price`` (ours at the prices shown: what a broker books into 990 besides the
+            price, such as fees, is ``at_price`` less ``theirs``), all Int64, won; ``complete`` (bool: every fill of the
+            day is known); ``fills`` (int64). See :func:`kiwoom_nb.books.reconcile`.
 
         Raises
         ------
         ColumnsMissing
             The frame is not one of balance events: columns that an analysis reads are missing.
+        ValueError
+            ``scope`` is not known.
         """
-        return reconcile(self._events("reconcile()"))
+        return reconcile(self._events("reconcile()"), scope)
 
     def metrics(self, capital: int, scope: Scope = "position") -> pd.Series[float]:
         """Return measures of return and risk of the daily realized P&L over ``capital``, by empyrical.
@@ -285,8 +311,8 @@ class Accessor:
         """
         from .dashboard import dashboard_of
 
-        self._events("dashboard()")
-        return dashboard_of(self._frame, colors)
+        frame = self._events("dashboard()")
+        return dashboard_of(self._frame if isinstance(self._frame, LiveFrame) else frame, colors)
 
     def plot_realized_pnl(self, by: Split = None, scope: Scope = "position", **look: Any) -> go.Figure:
         """Draw realized P&L over time as steps (won, before fee and tax), from 0 anew with each KST day.
@@ -477,13 +503,17 @@ class Accessor:
     def to_parquet(self, path: str | os.PathLike[str], *, anonymize: bool = False) -> Path | str:
         """Write a Parquet file (zstd) from which ``kn.load`` gives back an equal frame, with gaps and rejects.
 
+        ``pandas.read_parquet``, DuckDB and Polars read the rows alone: only ``kn.load`` brings gaps, rejects and
+        opening holdings back, which are true of this frame and not of any that is made of several files.
+
         Parameters
         ----------
         path
             Of a file, or a URL that fsspec knows (``s3://...``).
         anonymize
-            Replace accounts by salted pseudonyms that are the same in all your exports, and leave out names of this
-            machine; nothing else changes.
+            Replace accounts by salted pseudonyms that are the same in all your exports, wherever a number that the
+            frame knows stands (cells, labels, texts; in columns of your own any ten digits), and leave out names of
+            this machine; nothing else changes.
 
         Returns
         -------
@@ -493,7 +523,8 @@ class Accessor:
         Raises
         ------
         ValueError
-            ``path`` is a folder, or rows were lost on the way; what had the name before is untouched.
+            ``path`` is a folder, a Parquet file does not keep the labels of the columns, or rows were lost on the way;
+            what had the name before is untouched. With ``anonymize``: a column holds account numbers as numbers.
         MissingExtra
             ``path`` is a URL and fsspec is not installed (extra ``cloud``).
         """
@@ -507,8 +538,7 @@ class Accessor:
         path
             Of a file, or a URL that fsspec knows (``s3://...``).
         anonymize
-            Replace accounts by salted pseudonyms that are the same in all your exports, and leave out names of this
-            machine; nothing else changes.
+            Replace accounts as :meth:`to_parquet` does; nothing else changes.
 
         Returns
         -------
@@ -518,7 +548,8 @@ class Accessor:
         Raises
         ------
         ValueError
-            ``path`` is a folder; what had the name before is untouched.
+            ``path`` is a folder; what had the name before is untouched. With ``anonymize``: a column holds account
+            numbers as numbers.
         MissingExtra
             ``path`` is a URL and fsspec is not installed (extra ``cloud``).
         """
@@ -532,8 +563,7 @@ class Accessor:
         path
             Of a file, or a URL that fsspec knows (``s3://...``).
         anonymize
-            Replace accounts by salted pseudonyms that are the same in all your exports, and leave out names of this
-            machine; nothing else changes.
+            Replace accounts as :meth:`to_parquet` does; nothing else changes.
 
         Returns
         -------
@@ -544,7 +574,7 @@ class Accessor:
         ------
         ValueError
             ``path`` is a folder, or there are more rows than a sheet takes (1,048,576); what had the name before is
-            untouched.
+            untouched. With ``anonymize``: a column holds account numbers as numbers.
         MissingExtra
             xlsxwriter is not installed (extra ``excel``), or ``path`` is a URL and fsspec is not (``cloud``).
         """
@@ -733,12 +763,12 @@ class Accessor:
         return self._frame._plain() if isinstance(self._frame, LiveFrame) else self._frame  # noqa: SLF001 - ours
 
     def _events(self, call: str) -> pd.DataFrame:
-        """Return the rows of this moment, which have what an analysis reads."""
+        """Return the rows of this moment in order of arrival, which have what an analysis reads."""
         frame = self._plain()
         missing = [name for name in READ if name not in frame]
         if missing:
             raise ColumnsMissing(call, missing)
-        return frame
+        return in_order(frame)
 
     def _latest(self) -> LatestRows | None:
         """Return the latest row of each position where a stream keeps them."""

@@ -106,6 +106,8 @@ class Costs:
     ValueError
         A rate that is not a number from 0 to 10 with at most seven decimals, an unknown market, a symbol that is not
         text.
+    TypeError
+        ``market`` is neither a mapping nor a Series.
 
     Notes
     -----
@@ -261,6 +263,15 @@ class Costs:
         return rates
 
 
+def check(costs: object) -> None:
+    """Raise a TypeError where ``costs`` is neither None nor :class:`Costs`."""
+    if costs is not None and not isinstance(costs, Costs):
+        raise TypeError(
+            f"costs is a {type(costs).__name__}, not kn.Costs: give costs=kn.Costs(fee_pct=0.015), with the market of "
+            'your symbols if you know it (market={"069500": "ETF"}).'
+        )
+
+
 def _part(amounts: Integers, rate: Integers | np.int64) -> Integers:
     """Return ``amounts * rate / _SCALE`` cut to won; in two steps, since the product would not fit into 64 bits."""
     whole, rest = np.divmod(amounts, _SCALE)
@@ -293,6 +304,11 @@ def _rate(percent: Any) -> int:
 
 def _checked(market: Any) -> dict[str, str]:
     """Return a copy of ``market`` by the symbols that a frame has, all its values known ones."""
+    if not isinstance(market, Mapping | pd.Series):
+        raise TypeError(
+            f"market is a {type(market).__name__}: give the market of each symbol, as a dict or a Series such as "
+            '{"069500": "ETF"}.'
+        )
     markets = {}
     for symbol, name in market.items():
         if not isinstance(symbol, str):

@@ -29,9 +29,10 @@ from .figure_style import (
 from .figure_time import day_lines, gap_shapes, local, split_days, thinned, time_axis
 from .fills import fills
 from .keyed import Ints, days_of, moments
-from .pnl import Scope, realized_pnl
+from .pnl import realized_pnl
 from .positions import positions
 from .schema import RECEIVED_AT
+from .scopes import Scope
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

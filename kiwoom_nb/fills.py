@@ -8,20 +8,23 @@ One sell takes its share of the cost along: its amount is what it realized plus 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from . import costs as rates
 from . import krx
 from .costs import Costs
 from .history import Change, End, History
 from .holdings import AGGREGATE
-from .keyed import BUY, NONE, Bools, Ints, Key, numbers
+from .keyed import BUY, NONE, Bools, Ints, Key, moments, numbers
 from .queries import comes_after, is_lot, stop_of
-from .schema import SIDES, TIMEZONE
+from .schema import RECEIVED_AT, SIDES, TIMEZONE
+from .scopes import Scope, check, turned
 from .told import told_by
+from .unread import Gaps, Unread, hidden
 
 CONFIDENCES: Final = ("exact", "merged", "gap", "first", "contradictory")
 _EXACT, _MERGED, _GAP, _FIRST, _CONTRADICTORY = range(5)
@@ -38,7 +41,12 @@ REASONS: Final = (
 _NO_REASON, _AVERAGED, _LINE_DOWN, _ASKED, _UNSEEN, _TOLD, _UNREALIZED, _DISAGREE = range(8)
 
 
-def fills(frame: pd.DataFrame, previous: pd.DataFrame | None = None, costs: Costs | None = None) -> pd.DataFrame:
+def fills(
+    frame: pd.DataFrame,
+    previous: pd.DataFrame | None = None,
+    costs: Costs | None = None,
+    scope: Scope = "position",
+) -> pd.DataFrame:
     """Return the fills that lie between the events of each position, in the order in which they were told.
 
     Parameters
@@ -50,6 +58,9 @@ def fills(frame: pd.DataFrame, previous: pd.DataFrame | None = None, costs: Cost
     costs
         Adds ``fee``, ``tax``, ``net_amount`` (won; what a buy cost and what a sell brought, all told) and ``assumed``
         (the market of the symbol was not given). Without it everything is gross.
+    scope
+        What FIDs 990 and 992 of a row count, see :func:`kiwoom_nb.pnl.realized_pnl`. With ``"account"`` the frames have
+        to hold all events of the account: what it realized with one that is left out counts for the next one.
 
     Returns
     -------
@@ -67,29 +78,71 @@ def fills(frame: pd.DataFrame, previous: pd.DataFrame | None = None, costs: Cost
 
     Raises
     ------
+    TypeError
+        ``previous`` is no DataFrame, or ``costs`` no :class:`kiwoom_nb.Costs`.
     ValueError
-        With ``costs``: a sale is older than its table of taxes.
+        ``previous`` does not end before these events; ``scope`` is not known; with ``costs``: a sale is older than its
+        table of taxes.
 
     Notes
     -----
-    A duplicate of an event is no fill. Rows of ``99`` (all loan lots of a symbol together) are none where a lot of it
+    A duplicate of an event is no fill. What was filled together with an event of which a value could not be read is
+    ``merged``. Rows of ``99`` (all loan lots of a symbol together) are none where a lot of it
     is known.
     """
-    history = History(frame, None if previous is None else end_of(previous, frame))
-    shown = _find(frame, history).shown(frame)
-    return shown if costs is None else add_costs(shown, costs)
+    check(scope)
+    rates.check(costs)
+    _check_previous(frame, previous)
+    unsure = None
+    if scope == "account":
+        frame, unsure = turned(frame, previous)
+        previous = None if previous is None else turned(previous).frame
+    found = _Part(frame, None if previous is None else _end_of(previous, frame)).fills(unsure)
+    return found if costs is None else add_costs(found, costs)
 
 
-def follow(frame: pd.DataFrame, before: End | None = None) -> tuple[pd.DataFrame, End]:
+class Before(NamedTuple):
+    """What came before a frame: how its history ends, and which events of it could not be read."""
+
+    end: End | None = None
+    unread: Unread = Unread()
+
+
+def follow(frame: pd.DataFrame, before: Before | None = None) -> tuple[pd.DataFrame, Before]:
     """Return the fills of ``frame``, and how it ends: pass that on with the rows that come next."""
-    history = History(frame, before)
-    return _find(frame, history).shown(frame), history.end()
+    part = _Part(frame, before)
+    return part.fills(), part.end()
 
 
-def end_of(frame: pd.DataFrame, after: pd.DataFrame) -> End:
-    """Return how the history of ``frame`` ends before ``after``."""
-    until = int(after.index[0]) if comes_after(after, stop_of(frame)) else None
-    return History(frame, until=until).end()
+def _end_of(frame: pd.DataFrame, after: pd.DataFrame) -> Before:
+    """Return how ``frame`` ends before ``after``."""
+    return _Part(frame, until=int(after.index[0]) if comes_after(after, stop_of(frame)) else None).end()
+
+
+def _check_previous(frame: pd.DataFrame, previous: object) -> None:
+    """Raise an error where ``previous`` is no frame, or holds events that ``frame`` holds, or later ones."""
+    if previous is None:
+        return
+    if not isinstance(previous, pd.DataFrame):
+        raise TypeError(
+            f"previous is a {type(previous).__name__}, not a DataFrame: give the balance events before these, "
+            "such as df.iloc[:n] with df.iloc[n:]."
+        )
+    if previous.empty or frame.empty or comes_after(frame, stop_of(previous)):
+        return
+    ends, begins = previous.iloc[-1:], frame.iloc[:1]
+    first = moments(begins[RECEIVED_AT])
+    same = previous.loc[previous.index == frame.index[0]]  # alone they say nothing: each day has rows 0, 1, 2, ...
+    if moments(ends[RECEIVED_AT])[0] > first[0] or first[0] in moments(same[RECEIVED_AT]):
+        raise ValueError(
+            f"previous overlaps these events: it goes on to {_said(ends)}, and they begin at {_said(begins)}. "
+            "Give as previous only what came before, such as df.iloc[:n] with df.iloc[n:]."
+        )
+
+
+def _said(row: pd.DataFrame) -> str:
+    moment: pd.Timestamp = row[RECEIVED_AT].iloc[0]
+    return f"{moment:%Y-%m-%d %H:%M:%S} (row {row.index[0]})"
 
 
 def add_costs(fills: pd.DataFrame, costs: Costs) -> pd.DataFrame:
@@ -105,45 +158,43 @@ def add_costs(fills: pd.DataFrame, costs: Costs) -> pd.DataFrame:
     return fills.assign(**columns, assumed=costs.assumed(fills["symbol"]))
 
 
-class _Gaps:
-    """The times in which the line was down, to be asked for many spans at once."""
+class _Part:
+    """A frame, or one of several parts of it that are looked at one after the other."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        gaps = told_by(frame).gaps
-        latest = np.iinfo(np.int64).max
-        self._starts = np.sort(np.array([gap.start for gap in gaps], np.int64))
-        self._ends = np.sort(np.array([latest if gap.end is None else gap.end for gap in gaps], np.int64))
+    def __init__(self, frame: pd.DataFrame, before: Before | None = None, until: int | None = None) -> None:
+        end, unread = Before() if before is None else before
+        self._frame = frame
+        self._history = History(frame, end, until)
+        self._after_unread, self._unread = hidden(frame, self._history, unread)
 
-    def between(self, time: Ints, before: Ints, rows: Ints) -> Bools:
-        """Tell of each span, from ``time[before]`` to ``time[rows]``, whether the line was down in it."""
-        if not len(self._starts):
-            return np.zeros(len(rows), np.bool_)
-        begun = np.searchsorted(self._starts, time[rows], side="left")
-        over: Bools = begun > np.searchsorted(self._ends, time[before], side="right")
-        return over
+    def end(self) -> Before:
+        """Return how it ends."""
+        return Before(self._history.end(), self._unread)
 
-
-def _find(frame: pd.DataFrame, history: History) -> _Found:
-    """Tell which states a fill led to, and what that fill was."""
-    states = history.states
-    rows = np.flatnonzero(_counted(history))
-    before = history.previous[rows]
-    change = history.changes.take(rows)
-    is_new = before == NONE
-    is_query = ~states.is_event[rows]
-    moved = np.where(is_query, (change.quantity != 0) | (change.cost != 0), change.is_any)
-    told = ~moved & ~is_new & ~is_query & ~states.is_event[before]
-    told[told] = [not _was_told(history, row) for row in rows[told].tolist()]
-    kept = np.flatnonzero(np.where(is_new, ~is_query, moved | told))
-    if len(kept) != len(rows):
-        rows, change = rows[kept], change.take(kept)
-    if len(states.key) > history.rows:
-        rows = rows[np.argsort(states.place[rows], kind="stable")]
-        change = history.change(rows)
-    return _Found(frame, history, rows, change)
+    def fills(self, unsure: Bools | None = None) -> pd.DataFrame:
+        """Return its fills; what the rows ``unsure`` realized may be of others."""
+        rows, change = _moves(self._history)
+        return _Found(self._frame, self._history, rows, change, self._after_unread, unsure).shown(self._frame)
 
 
-def _counted(history: History) -> Bools:
+def _moves(history: History) -> tuple[Ints, Change]:
+    """Return the states that a fill led to, and what changed with it."""
+    states, before, change = history.states, history.previous, history.changes
+    is_new, moved = before == NONE, change.is_any
+    if len(states.key) == history.rows:  # then there are only events
+        rows = np.flatnonzero(counted(history) & (is_new | moved))
+        return rows, change.take(rows)
+    is_query = ~states.is_event
+    moved = np.where(is_query, (change.quantity != 0) | (change.cost != 0), moved)
+    led_to = counted(history)
+    told = led_to & ~moved & ~is_new & ~is_query & is_query[before]
+    told[told] = [not _was_told(history, row) for row in np.flatnonzero(told).tolist()]
+    rows = np.flatnonzero(led_to & np.where(is_new, ~is_query, moved | told))
+    rows = rows[np.argsort(states.place[rows], kind="stable")]
+    return rows, history.change(rows)
+
+
+def counted(history: History) -> Bools:
     """Tell which states are of this frame and of a position of its own: not of the sum of lots that are known."""
     states = history.states
     counted = states.is_state.copy()
@@ -175,7 +226,15 @@ def _was_told(history: History, row: int) -> bool:
 class _Found:
     """The fills that led to the states ``rows``, as arrays; ``knows_*`` tell where there is something to tell."""
 
-    def __init__(self, frame: pd.DataFrame, history: History, rows: Ints, change: Change) -> None:
+    def __init__(  # noqa: PLR0917 - what is known of the fills, once
+        self,
+        frame: pd.DataFrame,
+        history: History,
+        rows: Ints,
+        change: Change,
+        after_unread: Bools | None,
+        unsure: Bools | None,
+    ) -> None:
         states, before = history.states, history.previous[rows]
         self._states = states
         self._events = history.rows
@@ -185,28 +244,46 @@ class _Found:
         is_told = ~is_new & (is_query | ~change.is_any)  # by an account query alone, or by one before already
         self._fits = (change.bought | change.sold) & ~is_new & ~is_query
         priced = change.bought | change.is_realized_known
-        self._side = np.where(is_new | ~change.is_any, states.side[rows], change.side)
+        self._side = change.side.copy()
+        as_told = np.flatnonzero(is_new | ~change.is_any)
+        self._side[as_told] = states.side[rows[as_told]]
         self._quantity = np.abs(change.quantity)
         self._net, self._knows_net = change.quantity, ~is_new & (is_query | change.is_any)
-        self._realized = np.where(change.bought, 0, change.realized)
+        self._realized = change.realized.copy()  # 0 of a buy: else it is none
         self._cash = self._realized - change.cost
         self._knows_cash = ~is_new & ~is_told & priced
         self._begin(is_new & ~is_query)
         self._amount = np.abs(self._cash)
         self._knows_amount = self._fits & self._knows_cash
         self._price = states.price[rows]
+        is_doubtful = self._doubt(unsure)
         is_single = self._priced_alone(frame)
+        if after_unread is not None:
+            is_single &= ~after_unread[rows]
         self._reason = np.full(len(rows), _AVERAGED, np.int8)
         for is_so, reason in (  # the first that is so is told: it is written last
             (is_single, _NO_REASON),
             (~priced, _UNREALIZED),
             (~self._fits, _DISAGREE),
-            (~is_new & _Gaps(frame).between(states.time, before, rows), _LINE_DOWN),
+            (is_doubtful, _UNREALIZED),
+            (~is_new & Gaps(frame).between(states.time, before, rows), _LINE_DOWN),
             (is_told, _TOLD),
             (is_new, _UNSEEN),
             (is_query, _ASKED),
         ):
             self._reason[is_so] = reason
+
+    def _doubt(self, unsure: Bools | None) -> Bools:
+        """Leave out the money of the rows ``unsure``, unless the last price says the same; return of which."""
+        is_doubtful = np.zeros(len(self._rows), np.bool_)
+        if unsure is not None:
+            is_row = self._rows < self._events
+            is_doubtful[is_row] = unsure[self._rows[is_row]]
+            is_doubtful &= ~(self._knows_amount & (self._price * self._quantity == self._amount))
+            self._knows_cash, self._knows_amount = (
+                known & ~is_doubtful for known in (self._knows_cash, self._knows_amount)
+            )
+        return is_doubtful
 
     def _priced_alone(self, frame: pd.DataFrame) -> Bools:
         """Put the average price in place of the last one; tell where it is a price that one fill can have had."""
@@ -216,11 +293,14 @@ class _Found:
         average = (2 * amount + each) // (2 * each)
         self._price[others] = average
         is_whole = average * each == amount
-        is_last[others] = is_whole & ((each == 1) | self._on_tick(frame, others, average))
+        is_price = is_whole & ((each == 1) | krx.on_tick(average))
+        doubtful = np.flatnonzero(is_whole & ~is_price & krx.on_tick(average, etf=True))
+        is_price[doubtful] = self._are_etfs(frame, others[doubtful])
+        is_last[others] = is_price
         return is_last
 
-    def _on_tick(self, frame: pd.DataFrame, doubtful: Ints, average: Ints) -> Bools:
-        """Tell whether an average is a price at all: the market may have moved on since the one fill.
+    def _are_etfs(self, frame: pd.DataFrame, doubtful: Ints) -> Bools:
+        """Tell which trade at the prices of an ETF: the average may be one, and the market have moved on since.
 
         Type 04 does not tell an ETF from a share; its quotes do, where one of them is no price of a share.
         """
@@ -228,8 +308,7 @@ class _Found:
         is_etf = np.zeros(len(doubtful), np.bool_)
         for name in quotes:
             is_etf |= ~krx.on_tick(numbers(quotes[name])[0])
-        on_tick: Bools = np.where(is_etf, krx.on_tick(average, etf=True), krx.on_tick(average))
-        return on_tick
+        return is_etf
 
     def _begin(self, is_new: Bools) -> None:
         """Read the first event of a position that was not held this morning: everything happened today."""
@@ -266,13 +345,11 @@ class _Found:
 
     def _names(self, frame: pd.DataFrame, is_row: Bools) -> dict[str, object]:
         """Return the columns that say which position, from the rows; where there is none, from the account query."""
-        taken = frame[list(_NAMES)].take(self._rows[is_row])
-        if not is_row.all():
-            taken = _with_queries(
-                taken, frame, is_row, [self._keys[key] for key in self._states.key[self._rows[~is_row]]]
-            )
-        taken = taken.reset_index(drop=True)
-        return {name: taken[name] for name in _NAMES}
+        if is_row.all():
+            return {name: frame[name].array.take(self._rows) for name in _NAMES}
+        keys = [self._keys[key] for key in self._states.key[self._rows[~is_row]]]
+        taken = _with_queries(frame[list(_NAMES)].take(self._rows[is_row]), frame, is_row, keys)
+        return {name: taken[name].array for name in _NAMES}
 
 
 _NAMES: Final = ("account", "symbol", "name", "venue", "credit_type", "loan_date")
@@ -296,14 +373,17 @@ def _with_queries(taken: pd.DataFrame, frame: pd.DataFrame, is_row: Bools, keys:
     return pd.DataFrame(columns)
 
 
-_CONFIDENCE_OF: Final = np.array([_EXACT, _MERGED, _GAP, _GAP, _FIRST, _FIRST, _FIRST, _CONTRADICTORY])
+_CONFIDENCE_OF: Final = np.array([_EXACT, _MERGED, _GAP, _GAP, _FIRST, _FIRST, _FIRST, _CONTRADICTORY], np.int8)
 
 
 def _labels(frame: pd.DataFrame, rows: Ints, is_row: Bools) -> Ints:
-    labels = frame.index.to_numpy()
-    if not (len(labels) and np.issubdtype(labels.dtype, np.integer)):
-        labels = np.arange(max(len(labels), 1))
-    return np.asarray(labels, np.int64)[np.where(is_row, rows, 0)]
+    """Return the number that each row bears in the index, its place where that has none; where it is no row, any."""
+    index = frame.index
+    if not pd.api.types.is_integer_dtype(index.dtype):
+        return rows
+    if isinstance(index, pd.RangeIndex):
+        return index.start + index.step * rows
+    return index.to_numpy(np.int64)[np.where(is_row, rows, 0)]
 
 
 def _integers(values: Ints, known: Bools) -> pd.arrays.IntegerArray:
@@ -312,4 +392,4 @@ def _integers(values: Ints, known: Bools) -> pd.arrays.IntegerArray:
 
 def _category(codes: npt.NDArray[np.integer], categories: tuple[str, ...]) -> pd.Categorical:
     dtype = pd.CategoricalDtype(pd.Index(categories, dtype="str"))
-    return pd.Categorical.from_codes(codes.astype(np.int8), dtype=dtype, validate=False)
+    return pd.Categorical.from_codes(codes.astype(np.int8, copy=False), dtype=dtype, validate=False)

@@ -8,8 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from .dashboard_labels import say
-from .fills import follow
-from .history import End
+from .fills import Before, follow
 
 SHOWN: Final = 40
 _NUMBERS: Final = {"quantity", "price", "amount", "pnl"}
@@ -21,7 +20,7 @@ class FillsTape:
 
     def __init__(self) -> None:
         self._rows = 0
-        self._end: End | None = None
+        self._end: Before | None = None
         self._latest: pd.DataFrame | None = None
 
     def advance(self, frame: pd.DataFrame) -> bool:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from .holdings import AGGREGATE, Holding
 from .keyed import BUY, NONE, SELL, Bools, Ints, Key, days_of, keys_of, previous_of
-from .queries import comes_after, is_part, is_whole, key_of, lots_of, queries_of, stop_of
+from .queries import comes_after, is_part, is_whole, lots_of, queries_of, stop_of, told_positions
 from .states import REMEMBERED, Placed, State, States, by_key, joined, states_of_rows
 
 
@@ -266,7 +266,7 @@ def _other_states(
     accounts = {key[0] for key in numbered if key[0] is not None}
     queries = queries_of(frame, accounts, stop if comes_after(frame, stop) else None, until)
     lots = lots_of(numbered)
-    told = [{key_of(query.account, held, lots): held for held in query.holdings} for query in queries]
+    told = [told_positions(query, lots) for query in queries]
     for key in (key for positions in told for key in positions) if tells_all else ():
         numbered.setdefault(key, len(numbered))
     others: list[Placed] = []

@@ -8,10 +8,13 @@ Facts: REST API kt00018 계좌평가잔고내역요청 with ``qry_tp`` 2 (one ro
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from . import schema
 from .schema import Unreadable
@@ -19,6 +22,9 @@ from .schema import Unreadable
 CASH: Final = "00"
 AGGREGATE: Final = "99"
 """The credit type of a row that sums up loan lots (융자합): never to be added to them."""
+
+STEPS: Final = tuple(2**power - 1 for power in range(10))
+"""How far after the first row since a query the rows are whose times it keeps: 0, 1, 3, ... 511."""
 
 
 class Answer(NamedTuple):
@@ -52,13 +58,25 @@ class Holdings(NamedTuple):
     """All that an account held when it was asked: ``at`` (microseconds since the epoch), before the row ``row``.
 
     ``row`` is the label of the first row that arrived since; such rows are newer than this. ``account`` is None where
-    the server does not tell it.
+    the server does not tell it. ``since`` are the times of the rows ``row + STEPS``, as far as they had arrived: by
+    them a frame is known whose rows were numbered anew. Older files do not have them.
     """
 
     at: int
     row: int
     account: str | None
     holdings: list[Holding]
+    since: tuple[int, ...] = ()
+
+
+def with_times(held: Holdings, times: npt.NDArray[np.int64]) -> Holdings:
+    """Return ``held`` with the times of rows since; ``times`` are those of all rows, whose labels count them."""
+    return held._replace(since=tuple(times[held.row :][list(STEPS[: since_count(held, len(times))])].tolist()))
+
+
+def since_count(held: Holdings, rows: int) -> int:
+    """Return of how many rows since the times are known where there are so many ``rows``."""
+    return bisect_left(STEPS, rows - held.row)
 
 
 class _Row(msgspec.Struct):
@@ -100,7 +118,7 @@ def read_pages(pages: Sequence[bytes | msgspec.Raw]) -> list[Holding]:
         for holding in map(_read, rows):
             key = holding.symbol, holding.credit_type, holding.loan_date
             if holding.credit_type != AGGREGATE:
-                held[key] = _together(held[key], holding) if key in held else holding
+                held[key] = together(held[key], holding) if key in held else holding
     return list(held.values())
 
 
@@ -124,8 +142,8 @@ def _read(row: _Row) -> Holding:
     )
 
 
-def _together(one: Holding, other: Holding) -> Holding:
-    """Add up two rows of one position, which the official example has."""
+def together(one: Holding, other: Holding) -> Holding:
+    """Add up two holdings of one position: two rows of an answer, as the official example has, or two loans."""
     quantity, cost = one.quantity + other.quantity, one.cost + other.cost
     return one._replace(
         quantity=quantity,

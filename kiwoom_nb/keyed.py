@@ -35,7 +35,7 @@ class Keys(NamedTuple):
 
     def labels(self, frame: pd.DataFrame) -> list[Key]:
         """Return the positions by name."""
-        return names_of(frame[list(KEY)].take(self.firsts))
+        return names_of(pd.DataFrame({name: frame[name].array.take(self.firsts) for name in KEY}, copy=False))
 
 
 def keys_of(frame: pd.DataFrame) -> Keys:
@@ -105,8 +105,16 @@ def previous_of(ids: Ints, counts: Bools, order: Ints) -> Ints:
 
 
 def moments(column: pd.Series[Any]) -> Ints:
-    """Return times as microseconds since the epoch (UTC)."""
-    return column.to_numpy("M8[us]").astype(np.int64, copy=False)
+    """Return times as microseconds since the epoch (UTC); those without a zone are Korean, as exports write them."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return column.to_numpy("M8[us]").astype(np.int64, copy=False)
+    if not isinstance(column.dtype, np.dtype) or column.dtype.kind != "M":  # text, as CSV holds it
+        column = pd.to_datetime(column, format="ISO8601")
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            return moments(column)
+    at = column.to_numpy("M8[us]").astype(np.int64)
+    at[at != _NAT] -= _KST
+    return at
 
 
 def days_of(at: Ints) -> Ints:
@@ -129,6 +137,8 @@ def numbers(column: pd.Series[Any]) -> tuple[Ints, Bools | None]:
 
 def sides(column: pd.Series[Any]) -> npt.NDArray[Any]:
     """Return 0 for a sell, 1 for a buy, -1 where it is blank (int8)."""
-    if isinstance(column.dtype, pd.CategoricalDtype) and list(column.cat.categories) == list(SIDE_CODES):
-        return column.cat.codes.to_numpy(np.int8)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        categories = column.dtype.categories
+        if len(categories) == len(SIDE_CODES) and all(categories[code] == name for name, code in SIDE_CODES.items()):
+            return np.asarray(column.array.codes)
     return column.astype("object").map(SIDE_CODES).astype("Int8").to_numpy(np.int8, na_value=NONE)

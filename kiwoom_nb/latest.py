@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -31,6 +33,9 @@ LATEST_COLUMNS: Final = (
 )
 """The columns that a table of positions needs of the latest rows."""
 
+RECENT: Final = 32
+"""So many of the last rows of each position are kept: among them it shows whether the last one repeats another."""
+
 Rows = npt.NDArray[np.int64]
 
 
@@ -39,12 +44,14 @@ class LatestRows(NamedTuple):
 
     ``columns`` holds the values by column (:data:`LATEST_COLUMNS`): days and moments as numbers since the epoch, None
     where blank. ``rows`` are their places, ``firsts`` those of the first rows, ``counts`` how many there are.
+    ``recent`` are the places of the last :data:`RECENT` rows of each position, one position after the other.
     """
 
     columns: dict[str, list[Any]]
     rows: Rows
     firsts: Rows
     counts: Rows
+    recent: Rows
 
 
 _CHUNK: Final = 1 << 14
@@ -55,7 +62,7 @@ class Latest:
 
     def __init__(self) -> None:
         self._known = 0
-        self._rows: dict[tuple[int, ...], int] = {}
+        self._recent: dict[tuple[int, ...], deque[int]] = {}
         self._counts: dict[tuple[int, ...], int] = {}
         self._firsts: dict[tuple[int, ...], int] = {}
 
@@ -70,14 +77,18 @@ class Latest:
                 self._take(list(zip(*read(self._known, stop), strict=True)), stop)
             except BaseException:
                 self._known = 0
-                self._rows.clear()
+                self._recent.clear()
                 self._counts.clear()
                 self._firsts.clear()
                 raise
 
     def rows(self) -> Rows:
         """Return the latest row of each position (so is the order of all that is returned here)."""
-        return np.fromiter(self._rows.values(), np.int64, len(self._rows))
+        return np.fromiter((rows[-1] for rows in self._recent.values()), np.int64, len(self._recent))
+
+    def recent(self) -> Rows:
+        """Return the last :data:`RECENT` rows of each position, one position after the other."""
+        return np.fromiter(chain.from_iterable(self._recent.values()), np.int64)
 
     def counts(self) -> Rows:
         """Return how many rows each position has."""
@@ -89,14 +100,14 @@ class Latest:
 
     def items(self) -> list[tuple[tuple[int, ...], int]]:
         """Return each position (the values read) with its latest row."""
-        return list(self._rows.items())
+        return [(key, rows[-1]) for key, rows in self._recent.items()]
 
     def _take(self, keys: list[tuple[int, ...]], stop: int) -> None:
-        counts = self._counts
-        for key in keys:
-            counts[key] = counts.get(key, 0) + 1
-        if len(counts) > len(self._firsts):
-            for row, key in enumerate(keys, self._known):
-                self._firsts.setdefault(key, row)
-        self._rows.update(zip(keys, range(self._known, stop), strict=True))
+        recent, counts = self._recent, self._counts
+        for row, key in enumerate(keys, self._known):
+            if key in counts:
+                counts[key] += 1
+                recent[key].append(row)
+            else:
+                counts[key], self._firsts[key], recent[key] = 1, row, deque((row,), RECENT)
         self._known = stop

@@ -12,10 +12,11 @@ import pandas as pd
 
 from .decode import Reject
 from .errors import SourceError
-from .holdings import Holdings
+from .holdings import Holdings, with_times
 from .latest import Rows
 from .line import Gap
 from .privacy import mask_accounts
+from .queries import is_renumbered
 from .relabelling import accounts_of, relabelled
 from .schema import COLUMNS, RECEIVED_AT, TIMEZONE, symbol
 from .table import mask_reject
@@ -74,7 +75,7 @@ def merged(source: str | PathLike[str], frames: Sequence[pd.DataFrame]) -> pd.Da
         own = places[start : start + len(frame)]
         told.gaps += part.gaps
         told.rejected += _moved(frame, part.rejected, own)
-        told.holdings += [_placed(frame, held, own, times) for held in part.holdings]
+        told.holdings += [_placed(frame, held, own, times) for held in _in_place(frame)]
         start += len(frame)
     told.holdings.sort(key=lambda held: held.at)
     told.gaps = _without_ended(told.gaps)
@@ -116,7 +117,13 @@ def _placed(frame: pd.DataFrame, held: Holdings, places: Rows, times: Rows) -> H
     before = int(np.searchsorted(frame.index, held.row))
     first = int(places[before - 1]) + 1 if before else 0
     last = int(places[before]) if before < len(places) else len(times)
-    return _named(frame, held)._replace(row=min(max(first, int(np.searchsorted(times, held.at))), last))
+    row = min(max(first, int(np.searchsorted(times, held.at))), last)
+    return with_times(_named(frame, held)._replace(row=row), times)
+
+
+def _in_place(frame: pd.DataFrame) -> list[Holdings]:
+    """Return the account queries of ``frame``; where its rows were numbered anew nobody knows where they stand."""
+    return [] if is_renumbered(frame) else told_by(frame).holdings
 
 
 def _named(frame: pd.DataFrame, held: Holdings) -> Holdings:
@@ -174,7 +181,9 @@ def selected(
         keep &= np.asarray(frame[name].isin(values))
     told = told_by(frame)
     rejected = list(_moved(frame, told.rejected, np.where(keep, np.cumsum(keep) - 1, -1)))
-    gaps, holdings = told.gaps, [_kept(held, frame, keep, asked) for held in _held_by(frame, asked)]
+    times = frame[RECEIVED_AT].to_numpy(_TIME).astype(np.int64)[keep]
+    holdings = [with_times(_kept(held, frame, keep, asked), times) for held in _held_by(frame, asked)]
+    gaps = told.gaps
     if days is not None:
         gaps = [gap for gap in gaps if _day_of_gap(gap) in days]
         rejected = [reject for reject in rejected if reject.row is not None or day_of(reject.received_at) in days]
@@ -184,7 +193,7 @@ def selected(
 
 
 def _held_by(frame: pd.DataFrame, asked: Mapping[str, Collection[str]]) -> Iterator[Holdings]:
-    for held in told_by(frame).holdings:
+    for held in _in_place(frame):
         named = _named(frame, held)
         if "account" not in asked or named.account in asked["account"]:
             yield named

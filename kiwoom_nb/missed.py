@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .holdings import AGGREGATE, CASH, Holding, Holdings
+from .holdings import AGGREGATE, CASH, Holdings
 from .latest import LatestRows
 
 _Position = tuple[str | None, bool, int | None]  # symbol, in cash, loan date; Kiwoom's two sources class loans apart
@@ -37,8 +37,13 @@ def count_missed(latest: LatestRows, before: Holdings | None, now: Holdings, acc
 
 
 def _states(query: Holdings) -> dict[_Position, _State]:
-    return {_position(held): (held.quantity, held.cost) if held.quantity else _NOTHING for held in query.holdings}
-
-
-def _position(held: Holding) -> _Position:
-    return held.symbol, held.credit_type == CASH, held.loan_date
+    """Return what ``query`` told; loans of one symbol and date, which events do not tell apart, are added up."""
+    states: dict[_Position, _State] = {}
+    for held in query.holdings:
+        position = held.symbol, held.credit_type == CASH, held.loan_date
+        quantity, cost = states.get(position, _NOTHING)
+        if held.quantity:
+            states[position] = quantity + held.quantity, cost + held.cost
+        else:
+            states.setdefault(position, _NOTHING)
+    return states

@@ -20,13 +20,12 @@ from .keyed import BUY, Bools, Ints, Keys, days_of, keys_of, moments, numbers, o
 from .line import Gap
 from .positions import positions
 from .queries import is_lot
+from .repeats import repeated, seem_repeated
 from .schema import RECEIVED_AT, TIMEZONE
+from .scopes import Scope, check
 from .told import told_by
 
-Scope = Literal["position", "account"]
 By = Literal["symbol", "account"] | None
-
-_SCOPES: Final = ("position", "account")
 
 
 def realized_pnl(frame: pd.DataFrame, by: By = None, scope: Scope = "position") -> pd.Series[int] | pd.DataFrame:
@@ -61,7 +60,8 @@ def realized_pnl(frame: pd.DataFrame, by: By = None, scope: Scope = "position") 
 
     Notes
     -----
-    Rows of ``99`` sum up loan lots and count only until a lot of theirs is known.
+    Rows of ``99`` sum up loan lots and count only until a lot of theirs is known. An event that is sent again, at once
+    or late, changes nothing.
     """
     _check(by, scope)
     steps = _Steps(frame, scope)
@@ -72,16 +72,15 @@ def realized_pnl(frame: pd.DataFrame, by: By = None, scope: Scope = "position") 
 def _check(by: object, scope: object) -> None:
     if by not in {None, "symbol", "account"}:
         raise ValueError(f'by={by!r} is not known: leave it out for the total, or give "symbol" or "account".')
-    if scope not in _SCOPES:
-        raise ValueError(f'scope={scope!r} is not known: give "position" or "account".')
+    check(scope)
 
 
 class _Steps:
     """By how much each row of a frame changes what was realized today."""
 
     def __init__(self, frame: pd.DataFrame, scope: Scope) -> None:
-        self.at = moments(frame[RECEIVED_AT])
-        self.days = days_of(self.at)
+        self.times = moments(frame[RECEIVED_AT])
+        self.days = days_of(self.times)
         self._scope = scope
         cash, no_cash = numbers(frame["realized_pnl"])
         credit, no_credit = numbers(frame["credit_realized_pnl"])
@@ -89,19 +88,28 @@ class _Steps:
         for blank in (no_cash, no_credit):
             if blank is not None:
                 told &= ~blank
+        self._total, self._told = cash + credit, told
         keys = keys_of(frame)
-        ids = keys.ids if scope == "position" else _codes(frame["account"])
-        self.previous = previous_of(ids, told, order_of(ids))
-        total = cash + credit
-        before = np.where(self.previous >= 0, total[self.previous], 0)
-        again = self.days[self.previous] != self.days
-        before[again] = 0
-        self.step = np.where(told, total - before, 0)
-        self.again = again
+        order = order_of(keys.ids)
+        owners = keys.ids if scope == "position" else _codes(frame["account"])
+        own = order if scope == "position" else order_of(owners)
+        self._link(owners, own)
+        seem = seem_repeated(keys.ids, order, (self.days, numbers(frame["cost"])[0], self._total))
+        if (seem & (self.step != 0)).any():
+            self._told = told & ~(seem & repeated(frame))
+            self._link(owners, own)
         if scope == "position":
-            self._leave_out_sums(frame, keys, total, told)
+            self._leave_out_sums(frame, keys)
 
-    def _leave_out_sums(self, frame: pd.DataFrame, keys: Keys, total: Ints, told: Bools) -> None:
+    def _link(self, owners: Ints, order: Ints) -> None:
+        """Find the row before each of the same owner, and by how much the realized P&L of the day changed since."""
+        self.previous = previous_of(owners, self._told, order)
+        before = np.where(self.previous >= 0, self._total[self.previous], 0)
+        self.again = self.days[self.previous] != self.days
+        before[self.again] = 0
+        self.step = np.where(self._told, self._total - before, 0)
+
+    def _leave_out_sums(self, frame: pd.DataFrame, keys: Keys) -> None:
         """Count rows that sum up lots only until one of the lots is known, and take them back then."""
         names = keys.labels(frame)
         for number, name in enumerate(names):
@@ -113,9 +121,9 @@ class _Steps:
             known = int(min(lots))
             own = np.flatnonzero(keys.ids == number)
             self.step[own[own > known]] = 0
-            before = own[(own < known) & told[own]]
+            before = own[(own < known) & self._told[own]]
             if len(before) and self.days[before[-1]] == self.days[known]:
-                self.step[known] -= total[before[-1]]
+                self.step[known] -= self._total[before[-1]]
 
     # --- shown --------------------------------------------------------------------------------------------------------
 
@@ -128,7 +136,7 @@ class _Steps:
         """Return the total after each moment for each symbol or account."""
         last = self._last_of_moments()
         codes = _codes(frame[by])
-        names = list(frame[by].cat.categories)
+        names = list(frame[by].astype("category").cat.categories)
         columns = {
             name: self._so_far(np.where(codes == code, self.step, 0))[last]
             for code, name in enumerate(names, 1)
@@ -146,26 +154,37 @@ class _Steps:
         return total
 
     def _last_of_moments(self) -> Ints:
-        return np.flatnonzero(np.diff(self.at, append=self.at[-1:] + 1))
+        return np.flatnonzero(np.diff(self.times, append=self.times[-1:] + 1))
 
     def _index(self, rows: Ints) -> pd.DatetimeIndex:
-        return pd.DatetimeIndex(pd.array(self.at[rows], dtype=pd.DatetimeTZDtype("us", TIMEZONE)), name=RECEIVED_AT)
+        return pd.DatetimeIndex(pd.array(self.times[rows], dtype=pd.DatetimeTZDtype("us", TIMEZONE)), name=RECEIVED_AT)
 
     # --- doubts -------------------------------------------------------------------------------------------------------
 
     def warn(self, frame: pd.DataFrame) -> None:
         """Warn of a buy that realizes something although nothing can have been missed: the scope is another one."""
-        linked = (self.previous >= 0) & ~self.again & (self.step != 0)
-        bought = np.flatnonzero(linked & (sides(frame["side"]) == BUY))
-        for row in bought.tolist():
-            if not any(self._is_within(gap, row) for gap in told_by(frame).gaps):
-                moment = pd.Timestamp(self.at[row], unit="us", tz="UTC").tz_convert(TIMEZONE)
-                seen = frame.index[row], f"{moment:%Y-%m-%d %H:%M:%S}", str(frame["symbol"].iloc[row])
-                warnings.warn(ScopeWarning(self._scope, *seen, int(self.step[row])), stacklevel=4)
-                return
+        is_buy = (sides(frame["side"]) == BUY) & (self.step != 0)
+        linked = is_buy & (self.previous >= 0) & ~self.again
+        for row in np.flatnonzero(linked | self._of_another(frame, is_buy & ~linked)).tolist():
+            if linked[row] and any(self._is_within(gap, row) for gap in told_by(frame).gaps):
+                continue
+            moment = pd.Timestamp(self.times[row], unit="us", tz="UTC").tz_convert(TIMEZONE)
+            seen = frame.index[row], f"{moment:%Y-%m-%d %H:%M:%S}", str(frame["symbol"].iloc[row])
+            warnings.warn(ScopeWarning(self._scope, *seen, int(self.step[row])), stacklevel=4)
+            return
+
+    def _of_another(self, frame: pd.DataFrame, firsts: Bools) -> Bools:
+        """Tell which of the first events of positions tell what the account has just told of another symbol."""
+        if self._scope != "position" or not firsts.any():
+            return np.zeros(len(firsts), np.bool_)
+        accounts, symbols = _codes(frame["account"]), _codes(frame["symbol"])
+        before = previous_of(accounts, self._told, order_of(accounts))
+        is_same = (self._total == self._total[before]) & (self.days == self.days[before])
+        of_another: Bools = firsts & (before >= 0) & is_same & (symbols != symbols[before])
+        return of_another
 
     def _is_within(self, gap: Gap, row: int) -> bool:
-        return gap.start < self.at[row] and (gap.end is None or gap.end > self.at[self.previous[row]])
+        return gap.start < self.times[row] and (gap.end is None or gap.end > self.times[self.previous[row]])
 
 
 def _codes(column: pd.Series[Any]) -> Ints:
@@ -191,12 +210,12 @@ def summary(frame: pd.DataFrame, scope: Scope = "position") -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``date`` (datetime64[ms]), ``account``; ``realized_pnl`` (990 + 992), ``unrealized_pnl`` (of what was held
-        after the last event of the day, at the last prices), ``bought``, ``sold`` (amounts of the fills that are
-        known), all Int64, won, before fee and tax; ``fills`` and of them ``uncertain`` (int64: not ``exact``);
-        ``win_rate`` (float64, 0 to 1: sells that realized more than 0, of those that tell); ``best_symbol``,
-        ``best_pnl``, ``worst_symbol``, ``worst_pnl`` (by what the symbol realized that day; blank where nothing was
-        sold); ``max_drawdown`` (Int64, won, 0 or less: the deepest fall of realized P&L below its highest, or below
-        0, of the day); ``events`` (int64).
+        after the last event of the day, at the last prices; NA where that of a position is not known), ``bought``,
+        ``sold`` (amounts of the fills that are known), all Int64, won, before fee and tax; ``fills`` and of them
+        ``uncertain`` (int64: not ``exact``); ``win_rate`` (float64, 0 to 1: sells that realized more than 0, of those
+        that tell); ``best_symbol``, ``best_pnl``, ``worst_symbol``, ``worst_pnl`` (by what the symbol realized that
+        day; blank where nothing was sold); ``max_drawdown`` (Int64, won, 0 or less: the deepest fall of realized P&L
+        below its highest, or below 0, of the day, as it was after each arrival); ``events`` (int64).
 
     Raises
     ------
@@ -211,7 +230,7 @@ def summary(frame: pd.DataFrame, scope: Scope = "position") -> pd.DataFrame:
     _check(None, scope)
     steps = _Steps(frame, scope)
     steps.warn(frame)
-    traded = fills(frame)
+    traded = fills(frame, scope=scope)
     rows = [_day(frame, steps, traded, day) for day in np.unique(steps.days)]
     return _summary_table([row for rows_of_day in rows for row in rows_of_day], frame)
 
@@ -226,7 +245,7 @@ def _day(frame: pd.DataFrame, steps: _Steps, traded: pd.DataFrame, day: int) -> 
         {
             "date": day,
             "account": account,
-            "unrealized_pnl": held.loc[held["account"] == account, "unrealized_pnl"].sum(),
+            "unrealized_pnl": held.loc[held["account"] == account, "unrealized_pnl"].sum(skipna=False),
             "events": int((of_day & (frame["account"] == account).to_numpy()).sum()),
             **_of_steps(frame, steps, of_day & (frame["account"] == account).to_numpy()),
             **_of_fills(fills_of_day[fills_of_day["account"] == account]),
@@ -236,8 +255,8 @@ def _day(frame: pd.DataFrame, steps: _Steps, traded: pd.DataFrame, day: int) -> 
 
 
 def _of_steps(frame: pd.DataFrame, steps: _Steps, rows: Bools) -> dict[str, Any]:
-    step = steps.step[rows]
-    so_far = np.cumsum(step)
+    step, times = steps.step[rows], steps.times[rows]
+    so_far = np.cumsum(step)[np.diff(times, append=times[-1:] + 1) != 0]  # after each moment: several may come at once
     highest = np.maximum.accumulate(np.maximum(so_far, 0))
     by_symbol = pd.Series(step).groupby(frame["symbol"][rows].to_numpy(), observed=True).agg(["sum", np.count_nonzero])
     sums = by_symbol.loc[by_symbol["count_nonzero"] > 0, "sum"]

@@ -10,11 +10,12 @@ import pandas as pd
 from .holdings import AGGREGATE, CASH
 from .keyed import Ints, Key, days_of, moments, numbers
 from .latest import KEY
-from .pnl import Scope
 from .queries import is_lot
+from .repeats import RepeatsTail
 from .schema import RECEIVED_AT
+from .scopes import Scope, check
 
-_NEEDED: Final = (*KEY, RECEIVED_AT, "realized_pnl", "credit_realized_pnl")
+_NEEDED: Final = (*KEY, RECEIVED_AT, "cost", "realized_pnl", "credit_realized_pnl")
 _CHUNK: Final = 1 << 14
 _NAT: Final = np.iinfo(np.int64).min
 
@@ -48,8 +49,7 @@ class PnlTail:
     """
 
     def __init__(self, scope: Scope = "position") -> None:
-        if scope not in {"position", "account"}:
-            raise ValueError(f'scope={scope!r} is not known: give "position" or "account".')
+        check(scope)
         self._scope = scope
         self._forget()
 
@@ -63,6 +63,7 @@ class PnlTail:
         ] = {}  # of each position: the day of its last row that tells, what it told
         self._sums: dict[Key, tuple[int, int]] = {}  # the last row of each that sums up lots: its day, what it told
         self._with_lots: set[tuple[str | None, str | None]] = set()  # account and symbol of which a lot is known
+        self._repeats = RepeatsTail()
 
     def take(self, frame: pd.DataFrame) -> PnlPoints:
         """Return the points of the rows that are new since the last call; those of all rows after a seek back."""
@@ -71,7 +72,7 @@ class PnlTail:
             self._forget()
         starts = range(self._rows, len(frame), _CHUNK)
         columns = {name: frame[name] for name in _NEEDED} if starts else {}
-        taken = [self._take(columns, slice(start, start + _CHUNK)) for start in starts]
+        taken = [self._take(frame.iloc[: start + _CHUNK], columns, slice(start, start + _CHUNK)) for start in starts]
         at = np.concatenate([at for at, _ in taken]) if taken else np.empty(0, np.int64)
         values = np.concatenate([values for _, values in taken]) if taken else np.empty(0, np.int64)
         last = np.flatnonzero(np.diff(at, append=at[-1:] + 1))
@@ -85,7 +86,7 @@ class PnlTail:
             return False
         return int(moments(frame[RECEIVED_AT].iloc[self._rows - 1 : self._rows])[0]) == self._at
 
-    def _take(self, columns: dict[str, pd.Series[Any]], rows: slice) -> tuple[Ints, Ints]:
+    def _take(self, frame: pd.DataFrame, columns: dict[str, pd.Series[Any]], rows: slice) -> tuple[Ints, Ints]:
         at = moments(columns[RECEIVED_AT].iloc[rows])
         cash, no_cash = numbers(columns["realized_pnl"].iloc[rows])
         credit, no_credit = numbers(columns["credit_realized_pnl"].iloc[rows])
@@ -93,8 +94,10 @@ class PnlTail:
         for blank in (no_cash, no_credit):
             if blank is not None:
                 told &= ~blank
-        keys = zip(*(_labels(columns[name].iloc[rows]) for name in KEY), strict=True)
+        keys = list(zip(*(_labels(columns[name].iloc[rows]) for name in KEY), strict=True))
         days, totals = days_of(at).tolist(), (cash + credit).tolist()
+        costs = numbers(columns["cost"].iloc[rows])[0].tolist()
+        told &= ~self._repeats.take(frame, keys, list(zip(days, costs, totals, strict=True)))
         values = [self._add(*row) for row in zip(keys, days, totals, told.tolist(), strict=True)]
         self._rows += len(at)
         self._at = int(at[-1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +14,11 @@ import pandas as pd
 
 from .costs import TAXED_FROM, Costs
 from .holdings import AGGREGATE, Holding
-from .keyed import NONE, Bools, Ints, Key, day_of, days_of, keys_of, moments
-from .latest import KEY, LATEST_COLUMNS, LatestRows
-from .queries import is_lot, is_whole, key_of, lots_of, queries_of
-from .schema import COLUMNS, INT64_MAX, RECEIVED_AT, TIMEZONE, symbol
+from .keyed import NONE, Bools, Ints, Key, day_of, days_of
+from .latest import KEY, LatestRows
+from .queries import is_lot, is_whole, lots_of, queries_of, told_positions
+from .repeats import latest_rows, settled
+from .schema import INT64_MAX, RECEIVED_AT, TIMEZONE, symbol
 from .small_tables import Floats, Integers, framed, index_of
 from .told import told_by
 
@@ -51,11 +54,13 @@ def positions(
     Parameters
     ----------
     frame
-        Balance events. Of a selection of rows only the positions in it are told.
+        Balance events in order of arrival: the last row of a position tells its state. Of a selection of rows only the
+        positions in it are told.
     closed
         Also those of which nothing is held any more.
     prices
-        Prices to mark to, by symbol (whole won); those not in it keep the price of their last fill.
+        Prices to mark to, by symbol (whole won; a dict or a Series); those not in it, or blank, keep the price of
+        their last fill. It may hold those of a whole market.
     costs
         For the break-even price; default: Kiwoom's online fee and the tax of the day.
     latest
@@ -70,22 +75,28 @@ def positions(
         ``price_at`` (KST); ``base_price``, ``day_change`` (won), ``day_change_pct`` (against FID 307);
         ``market_value``, ``unrealized_pnl`` (Int64, won: against ``cost``, which is exact, before fee and tax) and
         ``unrealized_pnl_pct``; ``weight`` (float64, of the market value of all that is held, 0 to 1);
-        ``realized_pnl_today`` (990 + 992); ``break_even_price`` (Int64, won: the lowest at which a sale of all pays
-        the cost, fees and tax); ``maturity_date``, ``credit_amount``, ``credit_interest``; ``updated_at`` (KST);
-        ``stale`` (bool: the line was down since, or fills were missed then); ``source`` (``event``, or ``opening``:
-        the account told it when it was asked); ``events`` (int64: rows of the frame that are about it). Percentages
-        are float64.
+        ``realized_pnl_today`` (990 + 992 as the row told them); ``break_even_price`` (Int64, won: the lowest at which a
+        sale of all pays the cost, fees and tax); ``maturity_date``, ``credit_amount``, ``credit_interest``;
+        ``updated_at`` (KST); ``stale`` (bool: the line was down since, or fills were missed then); ``source``
+        (``event``, or ``opening``: the account told it when it was asked); ``events`` (int64: rows of the frame that
+        are about it). Percentages are float64.
 
     Raises
     ------
     ValueError
-        A price is not a whole number of won.
+        A price is not a whole number of won, 0 or more; the keys of ``prices`` are no symbols; a symbol has two prices.
 
     Notes
     -----
     Loan lots (``03``) stand for themselves; the row that sums them up (``99``) is left out where a lot is known.
+    An event that is sent again, at once or late, changes nothing but ``events``. A quantity (930) that could not be
+    read follows the shares bought today (945), where these were told before and after.
+
+    ``realized_pnl_today`` is of the position where 990 and 992 count by position. Should they count by account
+    (``scope="account"`` in :func:`kiwoom_nb.pnl.realized_pnl`), it is what the account had realized at that event: not
+    to be added up.
     """
-    lines = _lines(frame, latest_rows(frame) if latest is None else latest)
+    lines = _lines(frame, settled(frame, latest_rows(frame) if latest is None else latest))
     lots = {line.key[:2] for line in lines if is_lot(line.key)}
     shown = [line for line in lines if (closed or line.quantity) and not (line.is_sum and line.key[:2] in lots)]
     as_of = max((line.updated_at for line in lines), default=0)
@@ -165,35 +176,13 @@ def _lines(frame: pd.DataFrame, latest: LatestRows) -> list[_Line]:
     return sorted(lines.values(), key=lambda line: line.first)
 
 
-def latest_rows(frame: pd.DataFrame) -> LatestRows:
-    """Return the latest row of each position of ``frame``, looked for among all its rows."""
-    keys = keys_of(frame)
-    rows = np.zeros(len(keys.firsts), np.int64)
-    rows[keys.ids] = np.arange(len(frame))  # of several the last one written stays
-    few = frame[list(LATEST_COLUMNS)].take(rows)
-    columns = {name: _listed(few[name]) for name in LATEST_COLUMNS}
-    return LatestRows(columns, rows, keys.firsts, np.bincount(keys.ids, minlength=len(rows)))
-
-
-def _listed(column: pd.Series[Any]) -> list[Any]:
-    """Return the values of ``column``, None where blank, days and moments as numbers since the epoch."""
-    if column.name == RECEIVED_AT:
-        values: Any = moments(column)
-    elif COLUMNS[str(column.name)].startswith("datetime64"):
-        values = column.to_numpy("M8[ms]").astype(np.int64)
-    else:
-        values = column.astype("object")
-    blank = column.isna().to_numpy()
-    return [None if is_blank else value for value, is_blank in zip(values.tolist(), blank.tolist(), strict=True)]
-
-
 def _ask(frame: pd.DataFrame, lines: dict[Key, _Line], rows: dict[Key, int]) -> None:
     """Lay under the events what the account told: the last of its queries is newer than the rows before it."""
     queries = queries_of(frame, {key[0] for key in lines if key[0] is not None})
     lots, tells_all = lots_of(lines), is_whole(frame)
     last = {query.account: query for query in queries}
     for asked, query in enumerate(queries):
-        told = {key_of(query.account, held, lots): held for held in query.holdings}
+        told = told_positions(query, lots)
         for number, key in enumerate(told):
             if key in lines:
                 lines[key].first = min(lines[key].first, (2 * query.place, asked, number))
@@ -206,16 +195,52 @@ def _ask(frame: pd.DataFrame, lines: dict[Key, _Line], rows: dict[Key, int]) -> 
                     line.ask(query.at, told.get(key))
 
 
-def _checked(prices: Mapping[str, int] | pd.Series[Any] | None) -> dict[str, int]:
+def _checked(prices: Any) -> dict[str, int]:
     """Return the user's prices by symbol; blanks are left out."""
-    found = {}
-    for name, price in () if prices is None else prices.items():
-        if pd.isna(price):
+    if prices is None:
+        return {}
+    if not isinstance(prices, Mapping | pd.Series):
+        what = f"prices is of type {type(prices).__name__}"
+        raise ValueError(f"positions(): {what}: {_BY_SYMBOL}")  # noqa: TRY004 - as for any wrong price
+    found: dict[str, int] = {}
+    is_any = False  # any that looks like a symbol: of names or of ISINs none does
+    for name, price in prices.items():
+        if not isinstance(name, str):
+            raise ValueError(f"positions(): the key {name!r} is no symbol: {_BY_SYMBOL}")  # noqa: TRY004 - as above
+        if _is_blank(price):
             continue
-        if not 0 <= price <= INT64_MAX or price != int(price):
-            raise ValueError(f"prices[{name!r}] is {price}: a price is a whole number of won, 0 or more.")
-        found[symbol(str(name)) or ""] = int(price)
+        own = symbol(name) or ""
+        if found.setdefault(own, won := _won(name, price)) != won:
+            raise ValueError(f"positions(): prices[{name!r}] is both {found[own]} and {won}: {_ONE_EACH}")
+        is_any |= _SYMBOL.fullmatch(own) is not None
+    if found and not is_any:
+        raise ValueError(f"positions(): the key {next(iter(found))!r} is no symbol, nor is any other: {_BY_SYMBOL}")
     return found
+
+
+_SYMBOL: Final = re.compile("[0-9A-Z]{6}")
+_ONE_EACH: Final = (
+    'give one price for each symbol, which is a text of six characters: {"005930": 70000}, or a Series with such an '
+    "index."
+)
+_BY_SYMBOL: Final = f"no position would be marked to it; {_ONE_EACH}"
+_TOO_MUCH: Final = 1 << 53
+
+
+def _is_blank(price: Any) -> bool:
+    return price is None or bool(pd.api.types.is_scalar(price) and pd.isna(price))
+
+
+def _won(name: str, price: Any) -> int:
+    """Return a price as whole won."""
+    is_number = isinstance(price, int | float | np.number | Decimal) and not isinstance(price, bool)
+    if not is_number or not 0 <= price < _TOO_MUCH or price != int(price):
+        shown = " ".join(str(price).split())
+        raise ValueError(
+            f"positions(): prices[{name!r}] is {shown} ({type(price).__name__}): a price is a whole number of won, "
+            "0 or more. Leave out what has no price, and turn text into numbers."
+        )
+    return int(price)
 
 
 def _table(lines: list[_Line], frame: pd.DataFrame, as_of: int, prices: dict[str, int], costs: Costs) -> pd.DataFrame:
@@ -273,6 +298,11 @@ def _mark(lines: list[_Line], prices: dict[str, int]) -> None:
     for line in lines if prices else ():
         own = prices.get(line.key[1] or "")
         if own is not None:
+            if own * (line.told["quantity"] or 0) > INT64_MAX:
+                raise ValueError(
+                    f"positions(): prices[{line.key[1]!r}] is {own}: the value of {line.told['quantity']} shares would "
+                    "be more than 64 bits hold. Give the price of one share in won."
+                )
             line.told["price"], line.price_at, line.price_source = own, 0, _USER
 
 
@@ -303,7 +333,8 @@ def _named(values: list[Any], dtype: Any) -> pd.Categorical:
         if value is not None:
             codes.setdefault(value, len(codes))
     numbers = np.array([NONE if value is None else codes[value] for value in values], np.int64)
-    wanted = dtype if len(codes) == len(known) else pd.CategoricalDtype(pd.Index(list(codes), dtype="str"))
+    is_kept = isinstance(dtype, pd.CategoricalDtype) and len(codes) == len(known)
+    wanted = dtype if is_kept else pd.CategoricalDtype(pd.Index(list(codes), dtype="str"))
     return pd.Categorical.from_codes(numbers, dtype=wanted, validate=False)
 
 

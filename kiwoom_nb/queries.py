@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .holdings import AGGREGATE, CASH, Holding, Holdings
-from .keyed import Key, moments
+from .holdings import AGGREGATE, CASH, STEPS, Holding, Holdings, together
+from .keyed import Ints, Key, moments
 from .schema import RECEIVED_AT
 from .told import told_by
 
@@ -30,11 +30,13 @@ def queries_of(
 ) -> list[Query]:
     """Return the account queries that a frame may rely on.
 
-    A query that came before the first row of a later part says nothing about that part, unless what came before it is
-    known up to the row ``since``; nor does one that came after the row ``until``. ``accounts`` are the known ones.
+    A query that came before the first row of a later part (or of a selection whose rows stand together) says nothing
+    about it, unless what came before that row is known from the row ``since`` on; nor does one that came after the row
+    ``until``. Where the rows were numbered anew nobody knows what came before them, and there is none. ``accounts`` are
+    the known ones.
     """
     held, index = told_by(frame).holdings, frame.index
-    if not held or not is_numbered(frame):
+    if not held or not is_numbered(frame) or is_renumbered(frame):
         return []
     if isinstance(index, pd.RangeIndex) and index.step == 1:
         held = [query for query in held if (index.start if since is None else since) <= query.row <= index.stop]
@@ -42,17 +44,40 @@ def queries_of(
         held = [query for query in held if since <= query.row]
     if until is not None:
         held = [query for query in held if query.row <= until]
-    times = moments(frame[RECEIVED_AT])
     queries = [_query(query, int(np.searchsorted(index, query.row)), accounts) for query in held]
     # The row before a query is older; where it is not, the rows were numbered anew, and it stands somewhere else.
-    found = [query for query in queries if query and (not query.place or times[query.place - 1] <= query.at)]
+    places = sorted({query.place for query in queries if query and query.place})
+    times = dict(zip(places, _times_at(frame, np.array(places, np.int64) - 1).tolist(), strict=True))
+    found = [query for query in queries if query and times.get(query.place, query.at) <= query.at]
     return sorted(found, key=lambda query: query.place)
+
+
+def _times_at(frame: pd.DataFrame, places: Ints) -> Ints:
+    """Return when the rows at ``places`` arrived, without a look at the others."""
+    return moments(pd.Series(frame[RECEIVED_AT].array[places], copy=False))
 
 
 def is_numbered(frame: pd.DataFrame) -> bool:
     """Tell whether the rows bear numbers in order, so that it can be told what came between them."""
     index = frame.index
     return bool(pd.api.types.is_integer_dtype(index.dtype) and index.is_monotonic_increasing)
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in order of arrival: by their numbers, or by received_at where they have none of their own.
+
+    Rows that stand in order by either are left as they are: a clock may have been set back, and days put together may
+    bear the same numbers.
+    """
+    if is_numbered(frame) or frame[RECEIVED_AT].is_monotonic_increasing:
+        return frame
+    if not pd.api.types.is_integer_dtype(frame.index.dtype) or not frame.index.is_unique:
+        return frame.sort_values(RECEIVED_AT, kind="stable")
+    ordered = frame.sort_index()
+    first, stop = int(ordered.index[0]), int(ordered.index[-1]) + 1
+    if stop - first == len(ordered):  # no row is missing, which only such an index says
+        ordered.index = pd.RangeIndex(first, stop, name=ordered.index.name)
+    return ordered
 
 
 def stop_of(frame: pd.DataFrame) -> int | None:
@@ -72,8 +97,24 @@ def is_part(frame: pd.DataFrame, start: int | None = None) -> bool:
 
 
 def is_whole(frame: pd.DataFrame) -> bool:
-    """Tell whether a frame holds all rows from the first one on: it is about positions without a row too."""
-    return is_part(frame, 0)
+    """Tell whether a frame holds all rows from the first one on: it is about positions without a row too.
+
+    So it seems of a selection that leaves the first rows alone, or no row at all: pandas numbers it as ``head()`` does.
+    """
+    return is_part(frame, 0) and not is_renumbered(frame)
+
+
+def is_renumbered(frame: pd.DataFrame) -> bool:
+    """Tell whether rows bear numbers that others had when the account was asked, as after ``reset_index``."""
+    held = told_by(frame).holdings
+    if not any(query.since for query in held) or not is_numbered(frame):
+        return False
+    labels, times = np.array(
+        [(query.row + step, at) for query in held for step, at in zip(STEPS, query.since, strict=False)]
+    ).T
+    places = np.searchsorted(frame.index, labels)
+    places, labels, times = (part[places < len(frame)] for part in (places, labels, times))
+    return bool(((frame.index[places] == labels) & (_times_at(frame, places) != times)).any())
 
 
 def _query(held: Holdings, place: int, accounts: Collection[str]) -> Query | None:
@@ -82,6 +123,15 @@ def _query(held: Holdings, place: int, accounts: Collection[str]) -> Query | Non
         return None
     account = next(iter(accounts), None) if held.account is None else held.account
     return Query(place, held.at, account, held.holdings)
+
+
+def told_positions(query: Query, lots: Lots) -> dict[Key, Holding]:
+    """Return what ``query`` told of each position, in its order; loans that events do not tell apart are added up."""
+    told: dict[Key, Holding] = {}
+    for held in query.holdings:
+        key = key_of(query.account, held, lots)
+        told[key] = together(told[key], held) if key in told else held
+    return told
 
 
 def key_of(account: str | None, holding: Holding, lots: Lots) -> Key:

@@ -23,7 +23,7 @@ import pandas as pd
 from . import fast
 from .columns import Column, ColumnReader
 from .decode import LONGEST_TEXT, Decoder, Reject
-from .holdings import Holdings, read_pages
+from .holdings import Holdings, read_pages, since_count, with_times
 from .latest import KEY, LATEST_COLUMNS, Latest, LatestRows, Rows
 from .line import Gap, Line
 from .missed import count_missed
@@ -188,7 +188,7 @@ class BalanceTable:
     def _rows_of(self, latest: Latest) -> LatestRows:
         places = latest.rows()
         columns = {name: self._values(name, places) for name in LATEST_COLUMNS}
-        return LatestRows(columns, places, latest.firsts(), latest.counts())
+        return LatestRows(columns, places, latest.firsts(), latest.counts(), latest.recent())
 
     def _values(self, name: str, places: Rows) -> list[Any]:
         """Return the values of some rows, None where blank."""
@@ -418,7 +418,8 @@ class BalanceTable:
         gaps = self.line.gaps()
         if not self.rejects and not gaps and not self._holdings:
             return ""
-        version = (len(self.rejects), len(self._codes["account"]), len(gaps), gaps[-1:], len(self._holdings))
+        since = [since_count(held, self._rows) for held in self._holdings]
+        version = (len(self.rejects), len(self._codes["account"]), len(gaps), gaps[-1:], since)
         if self._attrs[0] != version:
             self._attrs = version, self._make_attrs(gaps)
         return self._attrs[1]
@@ -430,8 +431,10 @@ class BalanceTable:
             self._rejects_json.clear()
         fresh = self.rejects[len(self._rejects_json) :]
         self._rejects_json.extend(map(self._reject_json, fresh, repeat(labels)))
+        times = self._numbers[RECEIVED_AT][: self._rows]
         held = [
-            held._replace(account=None if held.account is None else labels[held.account]) for held in self._holdings
+            with_times(held, times)._replace(account=None if held.account is None else labels[held.account])
+            for held in self._holdings
         ]
         pieces = [
             b'"gaps":' + msgspec.json.encode(gaps) if gaps else b"",

@@ -68,3 +68,19 @@ def values(table, *columns):
         tuple(None if pd.isna(value) else value for value in row)
         for row in chosen.astype("object").itertuples(index=False)
     ]
+
+
+def by_account(frame, day):
+    """Return the frame of ``day`` as it were if 990 and 992 counted the whole account; what was missed counts, too."""
+    names = ("realized_pnl", "credit_realized_pnl")
+    totals, told, last = {}, {}, {}
+    for account, credit_type, won, event in values(day.truth.fills, "account", "credit_type", "realized_pnl", "event"):
+        own = totals.setdefault(account, [0, 0])
+        own[credit_type != "00"] += won
+        told[event] = tuple(own)
+    rows = []
+    for event, account in zip(frame.index, frame["account"], strict=True):
+        last[account] = told.get(event, last.get(account))
+        rows.append(last[account])
+    columns = {name: pd.array([row[number] for row in rows], dtype="Int64") for number, name in enumerate(names)}
+    return frame.assign(**{name: pd.Series(columns[name], frame.index).where(frame[name].notna()) for name in names})

@@ -232,6 +232,30 @@ def test_a_frame_without_the_columns_is_told_which(call):
             getattr(frame.kn, call)()
 
 
+@pytest.mark.parametrize("call", ["positions", "fills", "realized_pnl", "summary", "reconcile"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame.iloc[::-1],
+        lambda frame: frame.sort_values(["symbol", "quantity"]),
+        lambda frame: frame.sample(frac=1, random_state=1),
+    ],
+)
+def test_sorted_rows_tell_what_they_tell_in_order(call, change):
+    """A frame that was sorted to be looked at is worked out in order of arrival, whether rows are missing or not."""
+    whole = kn.load("sample:oddities")
+    for frame in (whole, whole.drop(index=7)):
+        assert getattr(change(frame).kn, call)().equals(getattr(frame.kn, call)())
+
+
+def test_fills_go_on_from_rows_that_were_sorted():
+    """Those before too."""
+    whole = kn.load("sample:calm")
+    later = whole.iloc[30:].kn.fills(previous=whole.iloc[29::-1])
+    assert later.equals(whole.iloc[30:].kn.fills(previous=whole.iloc[:30]))
+    assert set(later["confidence"]) == {"exact"}
+
+
 def test_holdings_are_what_the_account_told():
     """One row for each position of each query, typed."""
     held = kn.load("sample:calm").kn.holdings

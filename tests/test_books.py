@@ -1,5 +1,7 @@
+import days
 import pandas as pd
 import pytest
+from days import by_account, fed, frame_of
 from frames import event
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -106,6 +108,98 @@ def test_each_day_is_a_row_of_its_own():
     assert books["date"].dt.day.tolist() == [20, 21]
     assert books["ours"].tolist() == books["theirs"].tolist() == [200, 100]
     assert books["complete"].tolist() == [False, True]  # before the first event there may have been more
+
+
+def net_of_costs(frame, fills):
+    """Return the frame of a broker that books fee and tax of each sell into 990."""
+    sells = fills[fills["side"] == "sell"]
+    costs = dict(zip(sells["event"], sells["fee"] + sells["tax"], strict=True))
+    so_far, told = {}, []
+    for row, *key, realized in zip(frame.index, frame["account"], frame["symbol"], frame["realized_pnl"], strict=True):
+        so_far[*key] = so_far.get((*key,), 0) + costs.get(row, 0)
+        told.append(realized - so_far[*key])
+    return frame.assign(realized_pnl=pd.array(told, dtype="Int64"))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_fees_and_taxes_in_990_show_at_the_price_though_not_in_the_difference(seed):
+    """The amount of a sell is the one that 990 implies: only the price that the event showed knows better."""
+    day = kn.simulate(seed, events=120, credit=False)
+    fills, frame = day.truth.fills, frame_of(day)
+    of_fills = fills.set_index("event")["price"]
+    frame = frame.assign(price=of_fills.reindex(frame.index).astype("Int64"))  # of the fill, wherever the market is
+    net = net_of_costs(frame, fills)
+    books, found = reconcile(net), net.kn.fills()
+    assert (books["difference"] == 0).all()
+    chance = found[(found["confidence"] == "exact") & (found["quantity"] > 1)]  # what is left happens to be a price
+    sells = fills[(fills["side"] == "sell") & ~fills["event"].isin(chance["row"])]
+    assert len(sells) > 0.9 * (fills["side"] == "sell").sum()
+    costs = (sells["fee"] + sells["tax"]).groupby(sells["symbol"]).sum()
+    hidden = (books["at_price"] - books["theirs"]).set_axis(books["symbol"])
+    assert hidden[hidden != 0].astype("int64").to_dict() == costs[costs != 0].to_dict()
+    gross = reconcile(frame)
+    assert gross["at_price"].equals(gross["ours"])
+
+
+def test_at_the_price_exact_fills_are_worth_their_amount():
+    """The market may have moved on before the event told its price; of a blank price nothing is known."""
+    held = told("buy", 0, 0, 0, 0), told("buy", 10, 1000, 0, 10)
+    moved = told("sell", 8, 800, 40, 8, f10="130")  # two at 120
+    assert reconcile(table_of(*held, moved))["at_price"].tolist() == [40]
+    blank = told("sell", 8, 800, 41, 8, f10="")
+    books = reconcile(table_of(*held, blank))
+    assert books["ours"].tolist() == [41]
+    assert books["at_price"].isna().all()
+    one = told("sell", 9, 900, 99_650, 9, f10="100000")  # one share at 100000, less 350
+    assert reconcile(table_of(*held, one))["at_price"].tolist() == [99_900]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_whole_account_realized_is_set_beside_our_books_as_well(seed):
+    """With scope="account" theirs is what the account's value changed by with the events of the position."""
+    day = kn.simulate(seed, events=120, accounts=2)
+    frame = frame_of(day)
+    books = reconcile(by_account(frame, day), scope="account")
+    wanted = reconcile(frame)
+    assert books["theirs"].tolist() == wanted["theirs"].tolist()
+    complete = books["complete"]
+    assert complete.sum() >= len(wanted) - 2
+    pd.testing.assert_frame_equal(books[complete], wanted[complete])
+    with pytest.raises(ValueError, match="scope='all' is not known"):
+        reconcile(frame, scope="all")
+
+
+def test_a_sum_of_lots_has_its_own_books_until_a_lot_is_known():
+    """Of a position of which only the sum is told, that is set beside what the broker said."""
+    total, lot = {"f917": "99", "f916": "00000000"}, {"f917": "03", "f916": "20261101"}
+    alone = [
+        days.state("buy", 100, 0, 0, net=0, f992="0", **total),
+        days.state("buy", 100, 10, 1000, net=10, f992="0", **total),
+        days.state("sell", 150, 5, 500, net=5, f992="250", **total),
+    ]
+    columns = ["credit_type", "ours", "theirs", "difference", "fills"]
+    frame = fed(*alone).frame()
+    assert reconcile(frame)[columns].to_numpy().tolist() == [["99", 250, 250, 0, 3]]
+    later = [
+        days.state("sell", 150, 4, 400, net=4, f992="300", **lot),
+        days.state("sell", 150, 4, 400, net=4, f992="300", **total),
+        days.state("sell", 150, 3, 300, net=3, f992="350", **lot),
+        days.state("sell", 150, 3, 300, net=3, f992="350", **total),
+    ]
+    books = reconcile(fed(*alone, *later).frame())
+    assert books[columns].to_numpy().tolist() == [["99", 250, 250, 0, 3], ["03", 50, 350, -300, 2]]
+    assert books["complete"].tolist() == [False, False]
+    both = reconcile(fed(*later).frame())
+    assert both[columns[:3]].to_numpy().tolist() == [["03", 50, 350]]
+
+
+def test_any_index_will_do():
+    """Events are found by their place where they bear no numbers."""
+    frame = kn.load("sample:calm")
+    held = frame.assign()
+    held.attrs = {}
+    named = held.set_index(held.index.map(str))
+    pd.testing.assert_frame_equal(reconcile(named), reconcile(held))
 
 
 def test_an_empty_frame_gives_an_empty_table_of_the_same_dtypes():

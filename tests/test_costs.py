@@ -199,6 +199,17 @@ def test_a_symbol_that_lost_its_zeros_is_refused():
         Costs(market=pd.Series(["KOSPI"], index=[5930]))
 
 
+@pytest.mark.parametrize("market", [["005930"], "KOSPI", 5930, None])
+def test_markets_that_name_no_symbols_are_refused_in_a_sentence(market):
+    """A market belongs to a symbol."""
+    with pytest.raises(TypeError) as caught:
+        Costs(market=market)
+    assert str(caught.value) == (
+        f"market is a {type(market).__name__}: give the market of each symbol, as a dict or a Series such as "
+        '{"069500": "ETF"}.'
+    )
+
+
 @pytest.mark.parametrize("name", ["fee_pct", "tax_pct"])
 @pytest.mark.parametrize("value", [-0.1, 10.1, float("nan"), "inf", "", "0.015%", "0.01234567", 0.1 + 0.2, True])
 def test_a_rate_that_is_none_is_refused_in_a_sentence(name, value):

@@ -4,7 +4,7 @@ import frames
 import numpy as np
 import pandas as pd
 import pytest
-from days import ODD, PLAIN, SECOND, START, ask, fed, frame_of, state, values
+from days import ODD, PLAIN, SECOND, START, ask, by_account, fed, frame_of, state, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -180,7 +180,7 @@ def test_what_lies_between_two_events_is_never_told_wrong(name, dropped, asked):
             table.receive(parse(raw), at)
             events += range(number, number + count)
         number += count
-    _check_against_truth(name, fills(table.frame()), events)
+    _check_against_truth(day, fills(table.frame()), events)
 
 
 def _happened(day):
@@ -194,24 +194,21 @@ def _happened(day):
     return found
 
 
-HAPPENED = {name: _happened(day) for name, day in DAYS.items()}
-TOLD = {
-    name: list(zip(values(day.truth.positions, *KEY), day.truth.positions["time"], strict=True))
-    for name, day in DAYS.items()
-}
 NEVER = pd.Timestamp(0, tz="UTC")
 
 
-def _check_against_truth(name, found, events):
+def _check_against_truth(day, found, events):
     """Compare each fill with all that happened to its position since the last event that was heard."""
     last, spans = {}, []
+    happened = _happened(day)
+    told_at = list(zip(values(day.truth.positions, *KEY), day.truth.positions["time"], strict=True))
     for event in events:
-        key, time = TOLD[name][event]
+        key, time = told_at[event]
         spans.append((key, last.get(key, NEVER), time))
         last[key] = time
     for fill in found[found["row"].notna()].itertuples():
         key, start, end = spans[fill.row]
-        between = [one for one in HAPPENED[name][key] if start < one[0] <= end]
+        between = [one for one in happened[key] if start < one[0] <= end]
         shares = [quantity if side == "buy" else -quantity for _, side, quantity, _, _ in between]
         cash = sum(-amount if side == "buy" else amount for _, side, _, amount, _ in between)
         realized = sum(one[-1] for one in between)
@@ -352,6 +349,154 @@ def test_a_sum_of_lots_is_a_fill_only_as_long_as_no_lot_is_known():
     assert values(both, "credit_type", "quantity") == [("03", 100)]
 
 
+# --- what could not be read ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unread", "after", "wanted"),
+    [
+        (state("buy", 1000, 105, None, net=105), state("buy", 1000, 110, 110_000, net=110), (10, 10_000, 0, "merged")),
+        (
+            state("buy", 1000, 105, 105_000, None, 105),
+            state("buy", 1000, 110, 110_000, net=110),
+            (10, 10_000, 0, "merged"),
+        ),
+        (
+            state("sell", 1200, None, 40_000, 12_000, None),
+            state("sell", 1200, 20, 20_000, 16_000, None),
+            (80, 96_000, 16_000, "merged"),
+        ),
+        # a blank quantity is read off 945
+        (state("buy", 1000, None, 105_000, net=105), state("buy", 1000, 110, 110_000, net=110), (5, 5000, 0, "exact")),
+    ],
+)
+def test_a_fill_of_an_event_that_could_not_be_read_is_told_with_the_next_one(unread, after, wanted):
+    """They are several fills as one, at whatever price, wherever the frame is cut; sent again late it hides nothing."""
+    frame = fed(HELD, unread, after, state("buy", 1000, 120, 120_000, 0, 120), unread).frame()
+    columns = "quantity", "amount", "realized_pnl", "confidence"
+    assert values(fills(frame[frame.index < 3]).tail(1), *columns) == [wanted]
+    for cut in range(1, 5):
+        parts = fills(frame.iloc[:cut]), fills(frame.iloc[cut:], previous=frame.iloc[:cut])
+        assert [*values(parts[0]), *values(parts[1])] == values(fills(frame))
+        some, end = follow(frame.iloc[:cut])
+        assert [*values(some), *values(follow(frame.iloc[cut:], end)[0])] == values(fills(frame))
+
+
+def test_an_event_that_could_not_be_read_and_is_sent_again_hides_nothing_more():
+    """Be it late, and in the next part of a frame: the fill after it is as sure as it was."""
+    unread = state("buy", 1000, 105, None, net=105)
+    told_anew = state("buy", 1000, 110, 110_000, net=110)
+    frame = fed(HELD, unread, told_anew, unread, state("buy", 1000, 120, 120_000, net=120)).frame()
+    assert fills(frame)["confidence"].tolist() == ["first", "merged", "exact"]
+    for cut in range(1, 5):
+        after = follow(frame.iloc[cut:], follow(frame.iloc[:cut])[1])[0]
+        assert values(after) == values(fills(frame))[-len(after) :]
+
+
+# --- 990 of the whole account -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fills_are_inferred_from_what_the_account_realized_as_well(seed):
+    """With scope="account" the same fills are found; but for one where nobody knows what was realized before."""
+    day = kn.simulate(seed, events=120, accounts=1 + seed % 2, credit=seed > 1)
+    frame = frame_of(day)
+    found, wanted = fills(by_account(frame, day), scope="account"), fills(frame)
+    unknown = (found["reason"] == "what was realized before is not known").to_numpy()
+    assert unknown.sum() <= 1 + seed % 2
+    assert values(found[~unknown]) == values(wanted[~unknown])
+    assert found.loc[unknown, "cash"].isna().all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_the_account_realized_unseen_is_nobody_s(seed):
+    """In a gap, or in an event that could not be read: what is told is right, also of the whole account."""
+    day = kn.simulate(seed, events=100, accounts=1 + seed % 2, plant="all")
+    frame = frame_of(day)
+    found, told = fills(by_account(frame, day), scope="account"), truth_of(day)
+    rows = found[found["row"].notna()].set_index("row")
+    exact = rows[rows["confidence"] == "exact"]
+    assert values(exact, *MONEY) == values(told.loc[exact.index], *MONEY)
+    assert len(exact) >= len(told) - 12
+    alone = by_account(frame_of(day, asked=False), day)
+    _check_against_truth(day, fills(alone, scope="account"), range(len(frame)))
+
+
+@given(st.sampled_from(list(DAYS)), st.booleans(), st.integers(0, 144))
+@few
+def test_a_frame_of_account_values_can_be_cut_anywhere(name, asked, cut):
+    """Within a day what the account realized goes on from the part before."""
+    frame = by_account(FRAMES[name, asked], DAYS[name])
+    parts = (
+        fills(frame.iloc[:cut], scope="account"),
+        fills(frame.iloc[cut:], previous=frame.iloc[:cut], scope="account"),
+    )
+    assert [*values(parts[0]), *values(parts[1])] == values(fills(frame, scope="account"))
+
+
+def test_what_was_realized_before_a_recording_is_no_part_of_its_first_fill():
+    """Begun at eleven, the account has realized something: a buy realizes none of it, of a sell it is not known."""
+    sold = state("sell", 1100, 90, 90_000, 501_000, 90)
+    table = fed()
+    page = frames.dump(
+        {"acnt_evlt_remn_indv_tot": [{"stk_cd": "A005930", "rmnd_qty": "100", "pur_amt": "100000", "cur_prc": "1100"}]}
+    )
+    table.hold(START - SECOND, "1111111111", [page])
+    bought = state("buy", 1100, 110, 111_000, 500_000, 10)
+    columns = "side", "quantity", "amount", "realized_pnl", "confidence"
+    frame = fed(bought, sold, table=table).frame()
+    found = fills(frame, scope="account")
+    assert values(found.iloc[:1], *columns) == [("buy", 10, 11_000, 0, "exact")]
+    table = fed()
+    table.hold(START - SECOND, "1111111111", [page])
+    found = fills(fed(sold, table=table).frame(), scope="account")
+    assert values(found, "amount", "realized_pnl", "cash", "confidence", "reason") == [
+        (None, None, None, "first", "what was realized before is not known")
+    ]
+
+
+def test_an_unknown_scope_is_refused():
+    """There are two."""
+    with pytest.raises(ValueError, match="scope='all' is not known"):
+        fills(FRAMES["plain", True], scope="all")
+
+
+# --- what is given before ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 45), (39, 41), (40, None), (90, None)])
+def test_events_before_that_are_not_before_are_refused_in_a_sentence(start, stop):
+    """They would hide what was filled, without a word."""
+    frame = FRAMES["plain", True]
+    previous = frame.iloc[start:stop]
+    with pytest.raises(ValueError) as caught:
+        fills(frame.iloc[40:], previous=previous)
+    last, first = (f"{frame['received_at'].iloc[row]:%Y-%m-%d %H:%M:%S}" for row in (previous.index[-1], 40))
+    assert str(caught.value) == (
+        f"previous overlaps these events: it goes on to {last} (row {previous.index[-1]}), and they begin at {first} "
+        "(row 40). Give as previous only what came before, such as df.iloc[:n] with df.iloc[n:]."
+    )
+
+
+def test_rows_of_the_same_numbers_may_come_before():
+    """Yesterday's, or those of a part that was numbered anew."""
+    frame = FRAMES["plain", False]
+    anew = fills(frame.iloc[40:].reset_index(drop=True), previous=frame.iloc[:40])
+    assert values(anew, *WHAT) == values(fills(frame.iloc[40:], previous=frame.iloc[:40]), *WHAT)
+
+
+@pytest.mark.parametrize("previous", ["x", 40, [1], {}])
+def test_what_is_no_frame_is_refused_in_a_sentence(previous):
+    """Also by df.kn.fills()."""
+    for call in (fills, lambda frame, **options: frame.kn.fills(**options)):
+        with pytest.raises(TypeError) as caught:
+            call(FRAMES["plain", True], previous=previous)
+        assert str(caught.value) == (
+            f"previous is a {type(previous).__name__}, not a DataFrame: give the balance events before these, such as "
+            "df.iloc[:n] with df.iloc[n:]."
+        )
+
+
 # --- costs, shape, robustness --------------------------------------------------------------------------------------------
 
 
@@ -383,6 +528,17 @@ def test_an_empty_frame_gives_an_empty_table_of_the_same_dtypes():
 
 def _kinds(table):
     return [(name, str(dtype)) for name, dtype in table.dtypes.items()]
+
+
+@pytest.mark.parametrize("costs", [{}, [], 0.015, {"fee_pct": 0.015}, True])
+def test_costs_that_are_none_are_refused_in_a_sentence(costs):
+    """Also what is empty: it does not stand for no costs."""
+    with pytest.raises(TypeError) as caught:
+        fills(FRAMES["plain", True], costs=costs)
+    assert str(caught.value) == (
+        f"costs is a {type(costs).__name__}, not kn.Costs: give costs=kn.Costs(fee_pct=0.015), with the market of your "
+        'symbols if you know it (market={"069500": "ETF"}).'
+    )
 
 
 @pytest.mark.parametrize(

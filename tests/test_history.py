@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 from days import ODD, PLAIN, SECOND, START, fed, frame_of, state
+from holding_pages import page
+from holding_pages import row as loan_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiwoom_nb.history import History
 from kiwoom_nb.keyed import NONE
 from kiwoom_nb.states import REMEMBERED
-from kiwoom_nb.table import empty_frame
+from kiwoom_nb.table import BalanceTable, empty_frame
 
 FRAMES = [frame_of(day, asked=asked) for day in (PLAIN, ODD) for asked in (True, False)]
 A = state("buy", 1000, 10, 10_000, net=10)
@@ -98,6 +100,19 @@ def test_another_days_frame_can_go_on_too():
     assert found.changes.quantity[0] == -5
     assert found.changes.sold[0]
     assert found.changes.realized[0] == 75
+
+
+def test_two_loans_of_one_day_are_the_lot_that_events_tell_of():
+    """What the account told of them is added up, and one share sold is one share sold."""
+    table = BalanceTable(mask_accounts=False, capacity=4)
+    loans = [("01", "5", "500"), ("33", "7", "700")]
+    rows = [loan_of(crd_tp=kind, crd_loan_dt="20261101", rmnd_qty=n, pur_amt=cost) for kind, n, cost in loans]
+    table.hold(START - SECOND, "1111111111", [page(*rows)])
+    sold = state("sell", 150, 11, 1100, 0, -1, f917="03", f916="20261101", f992="50")
+    found = History(fed(sold, table=table).frame())
+    assert found.changes.quantity[0] == -1
+    assert found.changes.cost[0] == -100
+    assert found.changes.sold[0]
 
 
 def test_an_empty_frame_has_no_history():

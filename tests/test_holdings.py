@@ -1,3 +1,4 @@
+import msgspec
 import pandas as pd
 import pytest
 from frames import INTEGERS, SYMBOLS, balance_frames, event
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiwoom_nb.account_pages import encode, write_pages
-from kiwoom_nb.holdings import Holding, read_pages
+from kiwoom_nb.holdings import STEPS, Holding, Holdings, read_pages
 from kiwoom_nb.protocol import parse
 from kiwoom_nb.schema import Unreadable, integer
 from kiwoom_nb.table import BalanceTable
@@ -149,6 +150,27 @@ def test_rows_since_it_was_asked_are_newer(after, row_):
     assert [Holding(*one) for one in held.holdings] == [SAMSUNG]
 
 
+def test_the_times_of_some_rows_since_are_kept():
+    """By them rows are known that were numbered anew; frames of later moments know more of them."""
+    table = table_of(event())
+    table.hold(NOON + 1, None, [page(row())])
+    assert held_by(table)[0].since == ()
+    times = [NOON + second * 1_000_000 for second in range(1, 600)]
+    seen = []
+    for at in times:
+        table.receive(parse(event()), at)
+        seen.append(len(held_by(table)[0].since))
+    assert seen[:9] == [1, 2, 2, 3, 3, 3, 3, 4, 4]
+    assert seen[-1] == len(STEPS)
+    assert held_by(table)[0].since == tuple(times[step] for step in STEPS)
+
+
+def test_older_files_do_not_have_them():
+    """They are read all the same."""
+    older = msgspec.json.encode([NOON, 0, None, [SAMSUNG]])
+    assert msgspec.json.decode(older, type=Holdings) == Holdings(NOON, 0, None, [SAMSUNG])
+
+
 def test_the_account_is_masked_with_the_others():
     """One that no event has named, too; two that end alike are told apart as in the column."""
     table = table_of(event(f9201="1111111111"))
@@ -217,6 +239,14 @@ def test_without_knowing_what_was_held_only_what_events_told_is_compared():
     assert missed_after(None, [row(), row(stk_cd="A000660")], [told]) == 0
     assert missed_after(None, [row(rmnd_qty="5", pur_amt="1")], [told]) == 1
     assert missed_after(None, [row()]) is None
+
+
+def test_two_loans_of_one_day_that_events_do_not_tell_apart_are_looked_at_together():
+    """The account classes them apart (crd_tp), the events do not: one of the two that grew is one position missed."""
+    loans = [row(crd_tp="01", crd_loan_dt="20261001"), row(crd_tp="33", crd_loan_dt="20261001")]
+    more = row(crd_tp="01", crd_loan_dt="20261001", rmnd_qty="4", pur_amt="500000")
+    assert missed_after(loans, loans[::-1]) == 0
+    assert missed_after(loans, [more, loans[1]]) == missed_after(loans, loans[:1]) == 1
 
 
 STATES = st.dictionaries(

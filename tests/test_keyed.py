@@ -77,6 +77,20 @@ def test_moments_are_microseconds_whatever_the_zone():
         assert moments(same).tolist() == [START]
 
 
+def test_times_without_a_zone_are_korean():
+    """As Excel and CSV hold them: an event after 15:00 in Korea stays on its day; also as text, also where blank."""
+    column = fed(state("buy", 1, 1, 1), state("buy", 1, 2, 2)).frame()["received_at"]
+    naive = column.dt.tz_localize(None)
+    kept = naive.copy()
+    for same in (naive, naive.astype("str"), naive.astype("object"), naive.dt.as_unit("ns")):
+        assert moments(same).tolist() == [START, START + 1_000_000]
+    for text in (column.astype("str"), column.astype("object")):
+        assert moments(text).tolist() == [START, START + 1_000_000]
+    pd.testing.assert_series_equal(naive, kept)
+    blank = pd.Series([pd.NaT, naive.iloc[0]], dtype="datetime64[us]")
+    assert moments(blank).tolist() == [np.iinfo(np.int64).min, START]
+
+
 @pytest.mark.parametrize("dtype", ["Int64", "float64", "object"])
 def test_numbers_come_with_where_they_are_blank(dtype):
     """Nothing is made up where there is none, and no mask is made where all are known."""

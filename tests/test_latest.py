@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiwoom_nb import latest
-from kiwoom_nb.latest import KEY, Latest
+from kiwoom_nb.latest import KEY, RECENT, Latest
 
 KEYS = st.lists(st.tuples(*[st.integers(-1, 1)] * len(KEY)), max_size=60)
 
@@ -38,7 +38,16 @@ def test_the_latest_row_of_each_position_is_kept_in_whatever_steps(keys, steps):
         assert kept.rows().tolist() == [row for _, row in items]
         assert kept.counts().tolist() == counts
         assert kept.firsts().tolist() == firsts
+        wanted = [[row for row, other in enumerate(keys[:rows]) if other == key][-RECENT:] for key, _ in items]
+        assert kept.recent().tolist() == [row for own in wanted for row in own]
     assert [row for start, stop in asked for row in range(start, stop)] == list(range(len(keys)))
+
+
+def test_of_each_position_only_the_last_rows_are_remembered():
+    """However long the day is."""
+    kept = Latest()
+    kept.advance(100, reader([(row % 2,) * 4 for row in range(100)]))
+    assert kept.recent().tolist() == [*range(100 - 2 * RECENT, 100, 2), *range(101 - 2 * RECENT, 100, 2)]
 
 
 def test_fewer_rows_than_before_change_nothing():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from frames import balance_frames, event
+from holding_pages import page, row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from kiwoom_nb.holdings import Holding, Holdings
+from kiwoom_nb.holdings import Holding, Holdings, with_times
 from kiwoom_nb.line import Gap
 from kiwoom_nb.merging import day_of, days_in, masked, merged, selected, shown_as
 from kiwoom_nb.protocol import parse
@@ -37,7 +38,7 @@ def recorded(draw, ends=ENDS):
     gaps = [Gap(start, start + DAY // 2 if draw(ends) else None, "closed") for start in sorted(starts)]
     times = frame["received_at"].to_numpy("M8[us]").astype("int64")
     asked = sorted(draw(st.lists(SECONDS.map(lambda at: at + 1), max_size=2)))
-    held = [Holdings(at, int(times.searchsorted(at)), "5012345678", [HELD]) for at in asked]
+    held = [with_times(Holdings(at, int(times.searchsorted(at)), "5012345678", [HELD]), times) for at in asked]
     return Told(gaps, told.rejected, held).attach(frame)
 
 
@@ -65,6 +66,20 @@ def test_choosing_from_many_is_putting_together_what_was_chosen_from_each(one, o
     parts = [selected("test", part, symbols="005930", dates=["2026-11-18", "2026-11-19"]) for part in (one, other)]
     assert_frame_equal(both, merged("test", parts), check_categorical=False)
     assert told_by(both) == told_by(merged("test", parts))
+
+
+@pytest.mark.parametrize("other", [slice(1, None), slice(None, None, -1)])
+def test_what_was_asked_is_left_out_where_the_rows_were_numbered_anew(other):
+    """Nobody knows before which of them it was; else it would be told of rows that came later."""
+    table = BalanceTable(mask_accounts=False, capacity=4)
+    table.hold(1, "5012345678", [page(row())])
+    for second in (2, 3, 4):
+        table.receive(parse(event()), second * 1_000_000)
+    frame = table.frame()
+    anew = frame.iloc[other].reset_index(drop=True)
+    assert told_by(selected("test", frame, symbols="005930")) == told_by(merged("test", [frame])) == told_by(frame)
+    assert told_by(selected("test", anew, symbols="005930")).holdings == []
+    assert told_by(merged("test", [anew])).holdings == []
 
 
 def test_a_gap_that_ended_elsewhere_does_not_last():

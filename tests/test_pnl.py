@@ -3,12 +3,14 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from days import by_account, values
 from frames import entry, event, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kiwoom_nb as kn
 from kiwoom_nb.errors import ScopeWarning
+from kiwoom_nb.fills import fills
 from kiwoom_nb.pnl import realized_pnl, summary
 from kiwoom_nb.positions import positions
 from kiwoom_nb.protocol import parse
@@ -157,6 +159,54 @@ def test_a_duplicate_changes_nothing(row):
     assert summary(twice).drop(columns="events").equals(summary(df).drop(columns="events"))
 
 
+def sent_again(day, sent, row, later):
+    """Return the frame of ``sent`` in which one of them comes again, after so many others."""
+    again = sent[row + later][0], sent[row][1]
+    return table_of(*sent[: row + later + 1], again, *sent[row + later + 1 :])
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 24), part=st.floats(0, 1), later=st.sampled_from([1, 3, 10]))
+def test_a_late_duplicate_changes_nothing(seed, part, later):
+    """Where fills() sees that nothing was traded, nothing was realized either, and nobody doubts the scope."""
+    day = kn.simulate(seed, events=60)
+    sent = list(day.frames())
+    once = table_of(*sent)
+    twice = sent_again(day, sent, int(part * (len(sent) - later - 1)), later)
+    if len(fills(twice)) > len(fills(once)):
+        return  # nobody can tell
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pd.testing.assert_series_equal(realized_pnl(twice), realized_pnl(once))
+        pd.testing.assert_frame_equal(realized_pnl(twice, by="symbol"), realized_pnl(once, by="symbol"))
+        pd.testing.assert_frame_equal(summary(twice).drop(columns="events"), summary(once).drop(columns="events"))
+
+
+def test_a_frame_of_several_events_that_is_sent_twice_changes_nothing():
+    """Its first event comes again after its second one: no fall and no doubt."""
+    two = frame(
+        entry("005930", f946="2", f930="12", f932="1200", f990="0", f945="12", f10="100"),
+        entry("005930", f946="1", f930="6", f932="600", f990="300", f945="6", f10="150"),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        df = table_of(bought(10), two, two)
+        assert realized_pnl(df).tolist() == [0, 300, 300]
+        assert summary(df)[["realized_pnl", "max_drawdown", "fills"]].to_numpy().tolist() == [[300, 0, 3]]
+        of_account = realized_pnl(df, scope="account")
+    assert of_account.tolist() == [0, 300, 300]
+
+
+def test_two_recordings_of_one_day_are_one_day():
+    """A second recorder writes the same events a little later: each of them comes twice, among others."""
+    _, df = day_of(11, events=120)
+    second = df.assign(received_at=df["received_at"] + pd.Timedelta(milliseconds=30))
+    both = pd.concat([df, second]).sort_values("received_at", kind="stable", ignore_index=True)
+    told, wanted = summary(both), summary(df)
+    pd.testing.assert_frame_equal(told.drop(columns="events"), wanted.drop(columns="events"))
+    assert realized_pnl(both).iloc[-1] == realized_pnl(df).iloc[-1]
+
+
 def test_an_empty_frame_gives_empty_results_of_the_right_dtypes():
     """Code written for a full frame runs on the first cell of Run All."""
     _, df = day_of()
@@ -211,6 +261,36 @@ def test_what_a_gap_explains_is_no_contradiction():
         assert realized_pnl(df).tolist() == [0, 300]
     with pytest.warns(ScopeWarning):
         realized_pnl(table_of(bought(10), bought(8, pnl=300)))
+
+
+def test_a_symbol_that_was_only_bought_realizes_nothing():
+    """Its first event tells what the account realized with another one: the example of KIWOOM.md, section 12."""
+    others = [bought(10, pnl=1_000_000, symbol=f"00000{number}") for number in range(1, 10)]
+    df = table_of(sold(5, pnl=1_000_000), *others)
+    with pytest.warns(ScopeWarning, match=r'000001 was bought at .* compare with scope="account"') as told:
+        realized_pnl(df)
+    assert (len(told), told[0].message.row, told[0].message.change) == (1, 1, 1_000_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert realized_pnl(df, scope="account").iloc[-1] == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        bought(10, pnl=0, symbol="000660"),  # realizes nothing, as it should
+        bought(10, pnl=70, symbol="000660"),  # was sold before the first event of the frame
+        sold(10, pnl=100, symbol="000660"),  # may have realized just as much
+        event("005930", f917="03", f916="20251001", f990="0", f992="100", f946="2"),  # a lot of what was summed up
+    ],
+)
+def test_a_first_event_that_may_be_right_is_no_contradiction(second):
+    """A warning that cries wolf is not read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        df = table_of(event("005930", f917="99", f990="0", f992="100", f946="1"), second)
+        realized_pnl(df)
+        realized_pnl(pd.concat([table_of(sold(5, pnl=100)), table_of(second, at=MORNING + DAY)], ignore_index=True))
 
 
 @pytest.mark.parametrize(("options", "text"), [({"by": "name"}, "by='name'"), ({"scope": "all"}, "scope='all'")])
@@ -271,6 +351,48 @@ def test_unrealized_pnl_is_that_of_the_end_of_each_day():
     df = table_of((MORNING, first), (MORNING + DAY, second))
     assert summary(df)["unrealized_pnl"].tolist() == [200, -100]
     assert summary(df)["date"].dt.day.tolist() == [20, 21]
+
+
+def test_events_that_arrive_together_are_no_drawdown():
+    """A frame of several entries is one moment: what lies between two of them was never seen."""
+    two = frame(
+        entry("005930", f946="1", f990="-250", f930="1", f932="100"),
+        entry("000660", f9001="000660", f946="1", f990="400", f930="1", f932="100"),
+    )
+    assert summary(table_of(two))["max_drawdown"].tolist() == [0]
+    assert summary(table_of(two, sold(0, pnl=-300)))["max_drawdown"].tolist() == [-50]
+
+
+def test_what_is_not_known_of_a_position_is_not_known_of_the_account():
+    """The value of a holding whose quantity could not be read is no 0."""
+    known = event("000660", f9001="000660", f930="10", f932="1000", f10="120", f946="2", f945="10")
+    unread = event("005930", f930="?", f932="1000", f10="120", f946="2", f945="10")
+    assert summary(table_of(known))["unrealized_pnl"].tolist() == [200]
+    assert summary(table_of(known, unread))["unrealized_pnl"].isna().tolist() == [True]
+
+
+def test_a_day_told_by_account_is_summed_up_the_same():
+    """scope="account" counts for the fills as well: amounts, wins and losses are those of the same day by position."""
+    day, df = day_of(2, accounts=2, credit=False)
+    told = summary(by_account(df, day), scope="account")
+    wanted = summary(df)
+    money = ["date", "account", "realized_pnl", "unrealized_pnl", "bought", "fills", "max_drawdown", "events"]
+    pd.testing.assert_frame_equal(told[money], wanted[money])
+    sure = fills(df)["confidence"] == "exact"
+    assert sure.sum() > 100
+    pd.testing.assert_frame_equal(told[["sold", "win_rate"]], wanted[["sold", "win_rate"]])
+
+
+@pytest.mark.parametrize("dtype", ["str", "object"])
+@pytest.mark.parametrize("by", ["symbol", "account"])
+def test_columns_need_not_be_categories(dtype, by):
+    """As DuckDB and CSV give them back."""
+    _, df = day_of(3, accounts=2)
+    plain = df.astype({name: dtype for name in df if isinstance(df[name].dtype, pd.CategoricalDtype)})
+    told, wanted = realized_pnl(plain, by=by), realized_pnl(df, by=by)
+    pd.testing.assert_frame_equal(told[list(wanted)], wanted)
+    days = [summary(frame).astype({"account": "str"}).sort_values("account") for frame in (plain, df)]
+    assert values(days[0]) == values(days[1])
 
 
 def test_a_symbol_that_realized_nothing_is_neither_best_nor_worst():

@@ -91,6 +91,23 @@ def test_the_sample_days_are_followed_to_the_won(day):
         must_equal(drawn, whole.iloc[:rows], "position")
 
 
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 24), later=st.sampled_from([1, 3, 10, 30]), scope=st.sampled_from(["position", "account"]))
+def test_what_is_sent_again_is_followed_as_the_whole_frame_has_it(seed, later, scope):
+    """Each frame comes again after some others, and the rows are taken a few at a time."""
+    sent = list(kn.simulate(seed, events=60).frames())
+    table = BalanceTable(mask_accounts=False, capacity=512)
+    for number, (at, raw) in enumerate(sent):
+        table.receive(parse(raw), at)
+        if number >= later:
+            table.receive(parse(sent[number - later][1]), at)
+    whole = table.frame()
+    drawn = Drawn(scope)
+    for rows in range(0, len(whole) + 8, 8):
+        drawn.take(whole.iloc[:rows])
+        must_equal(drawn, whole.iloc[:rows], scope)
+
+
 def test_only_what_is_new_is_given():
     """Nothing twice, nothing where nothing came; a seek back is told and begins anew."""
     df = kn.load("sample")

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 import kiwoom_nb as kn
 from kiwoom_nb.costs import Costs
-from kiwoom_nb.positions import latest_rows, positions
+from kiwoom_nb.fills import fills
+from kiwoom_nb.positions import positions
 from kiwoom_nb.protocol import parse
+from kiwoom_nb.repeats import latest_rows
 from kiwoom_nb.table import BalanceTable, empty_frame
 
 KEY = ["account", "symbol", "credit_type", "loan_date"]
@@ -114,12 +116,12 @@ def test_a_live_table_has_the_same_positions(name, asked):
             continue
         rows = table.rows
         frame = table.frame()
-        live = positions(frame, closed=True, latest=table.latest_rows(rows))
+        live = positions(frame, closed=True, latest=latest_of(table, rows))
         pd.testing.assert_frame_equal(live, positions(frame, closed=True))
         assert len(live) > 0
     whole = table_of(DAYS[name], asked=asked)
     frame = whole.frame()
-    pd.testing.assert_frame_equal(positions(frame, latest=whole.latest_rows(len(frame))), positions(frame))
+    pd.testing.assert_frame_equal(positions(frame, latest=latest_of(whole, len(frame))), positions(frame))
 
 
 @given(cases, st.sampled_from(sorted(set(PLAIN.truth.positions["symbol"]))))
@@ -161,6 +163,62 @@ def test_an_event_that_is_sent_again_at_once_changes_nothing(name, data):
     pd.testing.assert_frame_equal(twice.drop(columns="events"), once.drop(columns="events"))
 
 
+def latest_of(table, rows):
+    """Return what a live frame of so many rows gives: the latest rows, and the last few of each position."""
+    return table.latest_rows(rows)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("later", [0, 1, 3, 10])
+def test_a_late_duplicate_changes_nothing(seed, later):
+    """Neither as it comes nor later; live as of a plain frame. It is counted, and that is all."""
+    day = kn.simulate(seed, events=60)
+    sent = list(day.frames())
+    row = 7 * seed + 5
+    table = table_of(day, sent[: row + later + 1])
+    once = positions(table.frame(), closed=True)
+    table.receive(parse(sent[row][1]), sent[row + later][0] + SECOND)
+    frame = table.frame()
+    twice = positions(frame, closed=True)
+    assert len(fills(frame)) == len(fills(frame.iloc[:-1]))
+    pd.testing.assert_frame_equal(twice.drop(columns="events"), once.drop(columns="events"))
+    assert twice["events"].sum() == once["events"].sum() + 1
+    live = positions(frame, closed=True, latest=latest_of(table, len(frame)))
+    pd.testing.assert_frame_equal(live, twice)
+
+
+def test_an_event_that_tells_of_no_fill_is_the_latest_one_all_the_same():
+    """An order was placed, say: what can be ordered changed, and nothing else."""
+    table = fed(*(state("buy", 1000, 5, 5000, net=5, f933=can) for can in ("5", "2")))
+    frame = table.frame()
+    (row,) = positions(frame).itertuples()
+    assert (row.orderable_quantity, row.updated_at) == (2, frame["received_at"].iloc[1])
+    pd.testing.assert_frame_equal(positions(frame, latest=latest_of(table, 2)), positions(frame))
+
+
+def test_a_late_duplicate_does_not_undo_what_the_account_told():
+    """The account was asked in between, and a fill had been missed."""
+    table = fed(state("buy", 1000, 5, 5000, net=5), state("sell", 1000, 4, 4000, net=4))
+    table.hold(START + 5 * SECOND, "1111111111", [page(rmnd_qty="3", pur_amt="3000", cur_prc="1000", tdy_sellq="2")])
+    fed(state("sell", 1000, 4, 4000, net=4), table=table, start=START + 10 * SECOND)
+    frame = table.frame()
+    assert values(positions(frame), "quantity", "cost", "source", "stale") == [(3, 3000, "opening", True)]
+    live = positions(frame, latest=latest_of(table, len(frame)))
+    pd.testing.assert_frame_equal(live, positions(frame))
+
+
+def test_an_unread_quantity_is_read_off_the_shares_bought_today():
+    """As fills() does it (FID 945 against 930), also to know that nothing is held any more."""
+    table = fed(state("buy", 100, 10, 1000, net=10), state("buy", 100, None, 2000, net=20))
+    frame = table.frame()
+    found = positions(frame)
+    assert values(found, "quantity", "market_value", "unrealized_pnl") == [(20, 2000, 0)]
+    pd.testing.assert_frame_equal(positions(frame, latest=latest_of(table, len(frame))), found)
+    gone = fed(state("sell", 100, None, 0, net=0), table=table, start=START + 5 * SECOND).frame()
+    assert values(positions(gone, closed=True), "quantity") == [(0,)]
+    assert len(positions(gone)) == 0
+
+
 # --- what is shown ------------------------------------------------------------------------------------------------------
 
 
@@ -187,9 +245,55 @@ def test_prices_of_the_user_come_first():
     ]
     assert found["price_at"].isna().tolist() == [True, False]
     assert found["weight"].sum() == pytest.approx(1)
-    for wrong in (1.5, -1, float("inf")):
-        with pytest.raises(ValueError, match="whole number of won"):
-            positions(frame, prices={"005930": wrong})
+
+
+@pytest.mark.parametrize("wrong", [1.5, -1, float("inf"), 2**53, "1200", "-1200", [1, 2], True, pd.Series([1]), 1j])
+def test_a_price_that_is_none_is_refused_by_name(wrong):
+    """Text, a list, nothing, or so much that values would run over: in a sentence that says of which symbol."""
+    frame = fed(state("buy", 1000, 3, 3000)).frame()
+    with pytest.raises(ValueError, match=r"prices\['005930'\] is .*whole number of won") as told:
+        positions(frame, prices={"005930": wrong})
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("prices", "why"),
+    [
+        ({5930: 1200}, "5930 is no symbol"),
+        (pd.Series([1200, 500]), "0 is no symbol"),
+        (pd.Series([1200], pd.MultiIndex.from_tuples([("1111111111", "005930")])), r"'005930'\) is no symbol"),
+        ({float("nan"): 1200}, "nan is no symbol"),
+        ({"삼성전자": 1200, "KR7005930003": 1200}, "'삼성전자' is no symbol"),
+        (pd.Series([1200, 1300], ["005930", "005930"]), r"'005930'\] is both 1200 and 1300"),
+        ({"005930": 1200, "A005930": 1300}, r"'A005930'\] is both 1200 and 1300"),
+        ([1200, 1300], "prices is of type list"),
+        (1200, "prices is of type int"),
+    ],
+)
+def test_prices_that_would_be_ignored_are_refused(prices, why):
+    """What is not by symbol would leave the last prices in place, and nobody would see it."""
+    frame = fed(state("buy", 1000, 3, 3000)).frame()
+    with pytest.raises(ValueError, match=why) as told:
+        positions(frame, prices=prices)
+    assert '{"005930": 70000}' in str(told.value)
+
+
+def test_prices_of_the_whole_market_are_taken():
+    """Of what is not held as well, before the first event, and the same price twice."""
+    frame = fed(state("buy", 1000, 3, 3000)).frame()
+    market = pd.Series([5, 7, 1200, 1200.0], ["0001A0", "035420", "005930", "A005930"])
+    for empty in ({}, pd.Series(dtype="Int64"), None):
+        assert positions(frame, prices=empty)["price"].tolist() == [1000]
+    assert positions(frame, prices=market)["price"].tolist() == [1200]
+    assert positions(frame, prices={"035420": 5})["price"].tolist() == [1000]
+    assert len(positions(frame.head(0), prices=market)) == 0
+
+
+def test_a_value_that_would_run_over_is_refused():
+    """Rather than shown as a large negative number."""
+    frame = fed(state("buy", 1000, 10_000, 10_000_000)).frame()
+    with pytest.raises(ValueError, match=r"prices\['005930'\] is 9007199254740991.*10,?000 shares"):
+        positions(frame, prices={"005930": 2**53 - 1})
 
 
 def test_weights_are_shares_of_all_that_is_held():
@@ -221,6 +325,28 @@ def test_a_loan_of_an_account_query_meets_its_lot_by_loan_date(kind):
     table.hold(START + 5 * SECOND, "1111111111", [loan])
     found = positions(table.frame())
     assert values(found, "credit_type", "quantity", "source", "stale") == [("03", 7, "opening", True)]
+
+
+def test_two_loans_of_one_day_are_one_lot():
+    """Events do not tell them apart (917 is 03 for both), so what the account told of them is added up."""
+    table = BalanceTable(mask_accounts=False, capacity=16)
+    loans = [
+        frames.dump(
+            {
+                "acnt_evlt_remn_indv_tot": [
+                    {"stk_cd": "A005930", "stk_nm": "삼성전자", "crd_loan_dt": "20261102", "tdy_sellq": "0", **loan}
+                    for loan in (
+                        {"crd_tp": "01", "rmnd_qty": "5", "pur_amt": "500"},
+                        {"crd_tp": "33", "rmnd_qty": "7", "pur_amt": "700"},
+                    )
+                ]
+            }
+        )
+    ]
+    fed(state("sell", 150, 11, 1100, f917="03", f916="20261102"), table=table)
+    table.hold(START + 5 * SECOND, "1111111111", loans)
+    found = positions(table.frame())
+    assert values(found, "credit_type", "quantity", "cost", "stale") == [("03", 12, 1200, True)]
 
 
 def test_holdings_of_an_unnamed_account_belong_to_the_only_one():
@@ -301,6 +427,7 @@ def test_an_empty_frame_gives_an_empty_table_of_the_same_dtypes():
         lambda frame: frame.iloc[::3],
         lambda frame: frame.astype({"symbol": "str", "account": "object", "name": "object"}),
         lambda frame: pd.concat([frame, frame]),
+        lambda frame: frame.assign(received_at=frame["received_at"].dt.tz_localize(None)),
     ],
 )
 def test_any_index_and_other_dtypes_will_do(change):
@@ -308,6 +435,11 @@ def test_any_index_and_other_dtypes_will_do(change):
     found = positions(change(FRAMES["odd", True]))
     assert len(found)
     assert kinds(found) == kinds(positions(FRAMES["odd", True]))
+
+
+def test_an_empty_frame_of_objects_has_no_positions():
+    """As ``pd.DataFrame(columns=...)`` makes one."""
+    assert len(positions(pd.DataFrame(columns=FRAMES["odd", True].columns))) == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**12), frames.hostile_frames() | frames.balance_frames()), max_size=12))
@@ -320,5 +452,5 @@ def test_whatever_a_server_sends_nothing_is_raised(sent):
     frame = table.frame()
     found = positions(frame, closed=True)
     assert kinds(found) == kinds(positions(FRAMES["odd", True]))
-    pd.testing.assert_frame_equal(found, positions(frame, closed=True, latest=table.latest_rows(len(frame))))
+    pd.testing.assert_frame_equal(found, positions(frame, closed=True, latest=latest_of(table, len(frame))))
     assert latest_rows(frame).counts.sum() == len(frame)
