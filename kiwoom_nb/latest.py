@@ -44,7 +44,8 @@ class LatestRows(NamedTuple):
 
     ``columns`` holds the values by column (:data:`LATEST_COLUMNS`): days and moments as numbers since the epoch, None
     where blank. ``rows`` are their places, ``firsts`` those of the first rows, ``counts`` how many there are.
-    ``recent`` are the places of the last :data:`RECENT` rows of each position, one position after the other.
+    ``recent`` are the places of the last :data:`RECENT` rows of each position, one position after the other. ``found``
+    remembers what :mod:`kiwoom_nb.repeats` found out about latest rows; of a table that grows it is always the same.
     """
 
     columns: dict[str, list[Any]]
@@ -52,6 +53,7 @@ class LatestRows(NamedTuple):
     firsts: Rows
     counts: Rows
     recent: Rows
+    found: dict[Any, Any]
 
 
 _CHUNK: Final = 1 << 14
@@ -65,6 +67,7 @@ class Latest:
         self._recent: dict[tuple[int, ...], deque[int]] = {}
         self._counts: dict[tuple[int, ...], int] = {}
         self._firsts: dict[tuple[int, ...], int] = {}
+        self.found: dict[Any, Any] = {}
 
     def advance(self, rows: int, read: Callable[[int, int], list[list[int]]]) -> None:
         """Take in the rows up to ``rows``; an interrupt in the middle of it makes it begin anew.

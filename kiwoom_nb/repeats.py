@@ -7,7 +7,7 @@ row. :mod:`kiwoom_nb.history` tells which rows these are; here it is asked only 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,12 @@ from .history import End, History
 from .keyed import BUY, SELL, Bools, Ints, Key, days_of, keys_of, moments, numbers, order_of, sides
 from .latest import KEY, LATEST_COLUMNS, RECENT, LatestRows, Rows
 from .schema import COLUMNS, RECEIVED_AT
+from .told import ATTRS_KEY
 
 _MIXED: Final = np.int64(-7046029254386353131)  # an odd number without a pattern; what runs over does no harm
 _MONEY: Final = ("cost", "realized_pnl", "credit_realized_pnl", "price", "net_bought_today")
 _STATE: Final = (*KEY, RECEIVED_AT, "quantity", "side", *_MONEY)
+_MOST_KNOWN: Final = 4096
 _SHOWN: Final = tuple(name for name in LATEST_COLUMNS if name != RECEIVED_AT)
 
 
@@ -93,7 +95,7 @@ def latest_rows(frame: pd.DataFrame) -> LatestRows:
     few = np.minimum(counts, RECENT)
     recent = order[np.arange(few.sum()) + np.repeat(ends - np.cumsum(few), few)]
     rows = order[ends - 1]
-    return LatestRows(_columns(frame, rows), rows, keys.firsts, counts, recent)
+    return LatestRows(_columns(frame, rows), rows, keys.firsts, counts, recent, {})
 
 
 def settled(frame: pd.DataFrame, latest: LatestRows) -> LatestRows:
@@ -101,12 +103,42 @@ def settled(frame: pd.DataFrame, latest: LatestRows) -> LatestRows:
 
     A blank quantity is read off the shares bought today, as :mod:`kiwoom_nb.history` does it.
     """
-    recent = latest.recent
-    few = np.minimum(latest.counts, RECENT)
-    doubtful = _doubtful(frame, latest, recent, few)
-    if not len(doubtful):
+    known, carried = latest.found, frame.attrs.get(ATTRS_KEY)
+    rows = latest.rows.tolist()
+    if len(known) > max(_MOST_KNOWN, 4 * len(rows)):
+        known.clear()
+    fresh = [number for number, row in enumerate(rows) if (row, carried) not in known]
+    if fresh:
+        found = _looked_at(frame, latest, np.array(fresh, np.int64))
+        known.update({(rows[number], carried): found.get(number) for number in fresh})
+    others = [(number, other) for number, row in enumerate(rows) if (other := known[row, carried]) is not None]
+    if not others:
         return latest
-    rows = np.sort(recent[np.isin(np.repeat(np.arange(len(few)), few), doubtful)])
+    columns = {name: values.copy() for name, values in latest.columns.items()}
+    places = latest.rows.copy()
+    for number, other in others:
+        places[number] = other.row
+        for name, value in other.told.items():
+            columns[name][number] = value
+    return latest._replace(columns=columns, rows=places)
+
+
+class _Found(NamedTuple):
+    """Which row holds the latest state of a position, and what it tells otherwise than the latest row."""
+
+    row: int
+    told: dict[str, Any]
+
+
+def _looked_at(frame: pd.DataFrame, latest: LatestRows, fresh: Ints) -> dict[int, _Found]:
+    """Look closer at the last rows of the positions ``fresh``; return those of which another row or value counts."""
+    few = np.minimum(latest.counts, RECENT)
+    of_position = np.repeat(np.arange(len(few)), few)
+    recent = latest.recent[np.isin(of_position, fresh)]
+    doubtful = fresh[_doubtful(frame, [latest.columns["quantity"][number] for number in fresh], recent, few[fresh])]
+    if not len(doubtful):
+        return {}
+    rows = np.sort(latest.recent[np.isin(of_position, doubtful)])
     part = _taken(frame, rows)
     history = History(part)
     lasts = np.searchsorted(rows, latest.rows[doubtful])
@@ -114,25 +146,23 @@ def settled(frame: pd.DataFrame, latest: LatestRows) -> LatestRows:
     late = history.changes.is_any[lasts[again]]
     lasts[again] = [_state_before(history, row) for row in lasts[again].tolist()]
     told = _columns(frame, rows[lasts[again]]) if len(again) else {}
-    columns = {name: values.copy() for name, values in latest.columns.items()}
-    places = latest.rows.copy()
-    for at, number in enumerate(doubtful[again].tolist()):
-        if late[at] or all(columns[name][number] == told[name][at] for name in _SHOWN):
-            places[number] = rows[lasts[again[at]]]
-            for name, values in told.items():
-                columns[name][number] = values[at]
-    for number, row in zip(doubtful.tolist(), lasts.tolist(), strict=True):
+    found = {number: _Found(int(latest.rows[number]), {}) for number in doubtful.tolist()}
+    for at, place in enumerate(again.tolist()):
+        number = int(doubtful[place])
+        if late[at] or all(latest.columns[name][number] == told[name][at] for name in _SHOWN):
+            found[number] = _Found(int(rows[lasts[place]]), {name: values[at] for name, values in told.items()})
+    for each, row in zip(found.values(), lasts.tolist(), strict=True):
         if history.states.is_state[row]:
-            columns["quantity"][number] = int(history.states.quantity[row])
-    return latest._replace(columns=columns, rows=places)
+            each.told["quantity"] = int(history.states.quantity[row])
+    return found
 
 
-def _doubtful(frame: pd.DataFrame, latest: LatestRows, recent: Rows, few: Ints) -> Ints:
-    """Return the positions whose last row seems repeated, or has a blank quantity.
+def _doubtful(frame: pd.DataFrame, quantities: list[Any], recent: Rows, few: Ints) -> Ints:
+    """Return the positions whose last row seems repeated, or has a blank among the last ``quantities``.
 
     ``few`` says how many rows of each are among the ``recent`` ones.
     """
-    unread = np.array([value is None for value in latest.columns["quantity"]], np.bool_)
+    unread = np.array([quantity is None for quantity in quantities], np.bool_)
     same = np.ones(len(recent), np.bool_)
     ends = np.cumsum(few) - 1
     same[ends] = False

@@ -188,7 +188,7 @@ class BalanceTable:
     def _rows_of(self, latest: Latest) -> LatestRows:
         places = latest.rows()
         columns = {name: self._values(name, places) for name in LATEST_COLUMNS}
-        return LatestRows(columns, places, latest.firsts(), latest.counts(), latest.recent())
+        return LatestRows(columns, places, latest.firsts(), latest.counts(), latest.recent(), latest.found)
 
     def _values(self, name: str, places: Rows) -> list[Any]:
         """Return the values of some rows, None where blank."""
