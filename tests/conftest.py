@@ -7,9 +7,12 @@ from hypothesis import HealthCheck, settings
 
 from kiwoom_nb import labels
 
-# Half of hypothesis' own number: there are many laws, and the whole suite has to stay under eight minutes on two cores.
+# A third of hypothesis' own number: there are many laws, and the whole suite has to stay under eight minutes on two cores.
 # How long an example takes says more about what else the machine does than about the law.
-settings.register_profile("kiwoom_nb", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+for profile, examples in {"kiwoom_nb": 30, "thorough": 200}.items():
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 settings.load_profile("kiwoom_nb")
 
 OURS = ("kiwoom_nb-stream", "kiwoom_nb-journal")
