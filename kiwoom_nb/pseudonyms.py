@@ -34,6 +34,7 @@ _ADDRESS: Final = re.compile(
 
 _NUMBER: Final = r"(?<![0-9])[0-9]{10}(?![0-9])"  # what an account looks like where nobody says that it is one
 _LONG: Final = 8  # digits of an account that no code or price has by chance
+_LONGEST: Final = 18  # digits of a number that a column of numbers can hold
 _NO_TEXT: Final = "biufcmM"  # kinds of dtypes
 _NUMBERS: Final = "iuf"
 
@@ -128,7 +129,8 @@ def _without_accounts(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.Data
     """Return ``frame``, its columns ``account`` done, without accounts in other cells, categories, labels and names."""
     ours = _Cleaner(labels, numbers=False, shortest=_LONG)
     others = _Cleaner(labels, numbers=True, shortest=_LONG)
-    numbers = [int(known) for known in labels if len(known) >= _LONG and known.isascii() and known.isdigit()]
+    numbers = [int(known) for known in labels if _LONG <= len(known) <= _LONGEST and known.isascii() and known.isdigit()]
+    numbers = [number for number in numbers if number >= 10 ** (_LONG - 1)]  # "00000000" is not each 0 of a column
     shown = frame.copy(deep=False)
     done = account_columns(frame)
     for place, name in enumerate(frame.columns):

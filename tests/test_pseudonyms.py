@@ -188,6 +188,16 @@ def test_an_account_and_its_pseudonym_become_one():
         assert shown.tolist() == anonymized(frame())["account"].tolist() * 2
 
 
+@pytest.mark.parametrize("account", ["0000000000", "00000000", "0000000042", "9" * 30, "1" * 5000])
+def test_an_account_that_is_a_small_number_or_none_is_not_found_in_numbers(account):
+    """Each frame has a row of the number 0, and a count of 42 is not the account 0000000042."""
+    table = BalanceTable(mask_accounts=False, capacity=4)
+    table.receive(parse(event(f9201=account)), 1)
+    shown = anonymized(table.frame().assign(mine=[42]))
+    assert shown["account"].tolist() == [paths.pseudonym_of(account)]
+    assert shown["mine"].tolist() == [42]
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.text(alphabet="0123456789", min_size=4, max_size=12), min_size=1, max_size=4, unique=True))
 def test_accounts_of_any_length_stay_apart(accounts):
