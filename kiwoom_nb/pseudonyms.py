@@ -129,8 +129,9 @@ def _without_accounts(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.Data
     """Return ``frame``, its columns ``account`` done, without accounts in other cells, categories, labels and names."""
     ours = _Cleaner(labels, numbers=False, shortest=_LONG)
     others = _Cleaner(labels, numbers=True, shortest=_LONG)
-    numbers = [int(known) for known in labels if _LONG <= len(known) <= _LONGEST and known.isascii() and known.isdigit()]
-    numbers = [number for number in numbers if number >= 10 ** (_LONG - 1)]  # "00000000" is not each 0 of a column
+    digits = [known for known in labels if _LONG <= len(known) <= _LONGEST and known.isascii() and known.isdigit()]
+    # "00000000" would be each 0 of a column
+    numbers = [int(known) for known in digits if int(known) >= 10 ** (_LONG - 1)]
     shown = frame.copy(deep=False)
     done = account_columns(frame)
     for place, name in enumerate(frame.columns):

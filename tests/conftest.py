@@ -1,3 +1,4 @@
+import os
 import sys
 import threading
 import time
@@ -14,6 +15,12 @@ for profile, examples in {"kiwoom_nb": 30, "thorough": 200}.items():
         profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
 settings.load_profile("kiwoom_nb")
+
+
+def pytest_xdist_auto_num_workers():
+    """One worker more than there are processors: half of the tests wait for a kernel, a browser or a server."""
+    return (os.cpu_count() or 1) + 1
+
 
 OURS = ("kiwoom_nb-stream", "kiwoom_nb-journal")
 
