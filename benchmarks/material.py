@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 
 from kiwoom_nb import journal
@@ -12,23 +13,30 @@ from kiwoom_nb.table import BalanceTable
 from kiwoom_nb.trading_day import simulate
 
 _DAY = 86_400_000_000  # microseconds
+_DATE = "2026-11-20"
 _LONG = 20_000  # events of a day that is repeated
 
 
 @functools.cache
 def frames(events: int) -> list[tuple[int, bytes]]:
     """Return the frames of a synthetic day of about so many events."""
-    return list(simulate(seed=1, events=events).frames())
+    return list(simulate(seed=1, date=_DATE, events=events).frames())
 
 
 def fill(table: BalanceTable, rows: int) -> None:
-    """Let ``table`` receive one day after the other until it holds at least so many rows."""
-    day = [(parse(raw), received_at) for received_at, raw in frames(min(rows, _LONG))]
+    """Let ``table`` receive one day after the other until it holds at least so many rows.
+
+    They are one day again and again, but for the lots lent before it: what is sold out is not sold again.
+    """
+    is_old = re.compile(rb'"916":"(?!00000000|%b)' % _DATE.replace("-", "").encode()).search
+    first = frames(min(rows, _LONG))
+    day = [(parse(raw), received_at) for received_at, raw in first]
+    others = [event for event, (_, raw) in zip(day, first, strict=True) if not is_old(raw)]
     later = 0
     while table.rows < rows:
         for message, received_at in day[: rows - table.rows]:
             table.receive(message, received_at + later)
-        later += _DAY
+        later, day = later + _DAY, others
 
 
 def filled_table(rows: int) -> BalanceTable:
@@ -49,7 +57,7 @@ def write_journal(path: Path, events: int) -> int:
     day = frames(min(events, _LONG))
     rows = 0
     with path.open("wb") as file:
-        file.write(journal.header_line(journal.Header(journal.VERSION, "synthetic", "0" * 12, "2026-11-20")))
+        file.write(journal.header_line(journal.Header(journal.VERSION, "synthetic", "0" * 12, _DATE)))
         while rows < events:
             for received_at, raw in day:
                 file.write(journal.frame_line(received_at, raw))

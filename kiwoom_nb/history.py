@@ -8,7 +8,7 @@ neither are those that repeat an earlier state out of turn: a frame of several e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,9 @@ import pandas as pd
 from .holdings import AGGREGATE, Holding
 from .keyed import BUY, NONE, SELL, Bools, Ints, Key, days_of, keys_of, previous_of
 from .queries import comes_after, is_part, is_whole, lots_of, queries_of, stop_of, told_positions
-from .states import REMEMBERED, Placed, State, States, by_key, joined, states_of_rows
+from .states import REMEMBERED, Placed, State, by_key, joined, states_of_rows
+
+_AT_ONCE: Final = 1 << 14  # rows whose last states are looked at together: some megabytes
 
 
 class End(NamedTuple):
@@ -94,8 +96,8 @@ class History:
         """Return what lies between each of these states and the one before; it means nothing where there is none."""
         states, before = self.states, self.previous[rows]
         again = self._days[rows] != self._days[before]  # realized P&L and shares bought begin anew with each day
-        quantity = states.quantity[rows] - states.quantity[before]
-        cost = states.cost[rows] - states.cost[before]
+        held, paid = states.quantity[before], states.cost[before]
+        quantity, cost = states.quantity[rows] - held, states.cost[rows] - paid
         realized, is_known = _since(states.realized, states.no_realized, rows, before, again)
         net, is_counted = _since(states.net, states.no_net, rows, before, again)
         agrees = (net == quantity) | ~is_counted
@@ -105,7 +107,7 @@ class History:
         bought = agrees & (side == BUY) & (quantity > 0) & (cost > 0) & (realized == 0)
         sold = agrees & (side == SELL) & (quantity < 0) & (~is_known | (realized > cost))
         sells = np.flatnonzero(sold)
-        sold[sells] = _is_share(states, before[sells], quantity[sells], cost[sells])
+        sold[sells] = _is_share(held[sells], paid[sells], -quantity[sells], -cost[sells])
         is_any = (quantity != 0) | (cost != 0) | (realized != 0) | ((net != 0) & is_counted)
         return Change(quantity, cost, realized, is_known, side, is_any, bought, sold)
 
@@ -157,7 +159,7 @@ class History:
         rows = np.flatnonzero(linked[: self.rows])
         if not len(rows := rows[self._repeats(rows)]):
             return
-        following = self._following()
+        following = self._following(rows)
         while len(rows):
             self.states.is_state[rows] = False
             before, after = self.previous[rows], following[rows]
@@ -179,27 +181,38 @@ class History:
         for part, changed in parts:
             part[rows] = changed
 
-    def _following(self) -> Ints:
-        """Return the state after each, -1 where there is none."""
-        following = np.full(len(self.previous), NONE)
-        linked = np.flatnonzero(self.states.is_state & (self.previous >= 0))
+    def _following(self, rows: Ints) -> Ints:
+        """Return the state after each of the positions that ``rows`` are of, -1 where there is none."""
+        states, following = self.states, np.full(len(self.previous), NONE)
+        is_theirs = np.zeros(len(self.keys), np.bool_)
+        is_theirs[states.key[rows]] = True
+        linked = np.flatnonzero(is_theirs[states.key] & states.is_state & (self.previous >= 0))
         following[self.previous[linked]] = linked
         return following
 
     def _repeats(self, rows: Ints) -> Bools:
         """Tell of each row whether one of the last states of its position said the same, and the one before stays."""
-        states = self.states
-        said = (states.quantity, states.realized, states.net, states.price, states.side)
-        other, found, cost = self.previous[rows], np.zeros(len(rows), np.bool_), states.cost[rows]
-        for _ in range(REMEMBERED):
-            same = np.flatnonzero((other >= 0) & states.is_event[other] & (states.cost[other] == cost))
-            for column in said:  # few have the same cost: only those are looked at any further
-                same = same[column[rows[same]] == column[other[same]]]
-            found[same] = True
-            other = np.where(other >= 0, self.previous[other], NONE)
-        taken = np.zeros(len(states.key), np.bool_)
-        taken[rows[found]] = True
-        return found & ~taken[self.previous[rows]]
+        found = np.zeros(len(rows), np.bool_)
+        for begin in range(0, len(rows), _AT_ONCE):
+            found[begin : begin + _AT_ONCE] = self._said_before(rows[begin : begin + _AT_ONCE])
+        stays: Bools = np.isin(self.previous[rows], rows[found], invert=True)
+        return found & stays
+
+    def _said_before(self, rows: Ints) -> Bools:
+        """Tell of each row whether one of the last states of its position said the same."""
+        states, others = self.states, np.empty((REMEMBERED, len(rows)), np.int64)
+        others[0] = self.previous[rows]
+        for number in range(1, REMEMBERED):
+            nearer = others[number - 1]
+            others[number] = np.where(nearer >= 0, self.previous[nearer], NONE)
+        same = np.flatnonzero((others >= 0) & states.is_event[others] & (states.cost[others] == states.cost[rows]))
+        others, places = others.ravel()[same], same % len(rows)
+        for column in (states.quantity, states.realized, states.net, states.price, states.side):
+            still = column[others] == column[rows[places]]  # few have the same cost: only those are looked at further
+            others, places = others[still], places[still]
+        found = np.zeros(len(rows), np.bool_)
+        found[places] = True
+        return found
 
     def _state(self, row: int) -> State:
         states = self.states
@@ -233,14 +246,13 @@ def _since(values: Ints, unknown: Bools, rows: Ints | slice, before: Ints, again
     return change, known
 
 
-def _is_share(states: States, before: Ints, quantity: Ints, cost: Ints) -> Bools:
-    """Tell whether the shares sold took their share of the cost along, however that was rounded.
+def _is_share(held: Ints, paid: Ints, sold: Ints, cost: Ints) -> Bools:
+    """Tell whether the shares ``sold`` of those ``held`` took their share of what was ``paid`` along, however rounded.
 
     Kiwoom does not say how; taken at the rounded average price (931) it is off by half a won a share at the most.
     """
-    held, sold = states.quantity[before], -quantity
-    share = np.divide(states.cost[before].astype(np.float64) * sold, held, out=np.zeros(len(held)), where=held > 0)
-    is_share: Bools = np.abs(-cost - share) <= 0.5 * sold + 1
+    share = np.divide(paid.astype(np.float64) * sold, held, out=np.zeros(len(held)), where=held > 0)
+    is_share: Bools = np.abs(cost - share) <= 0.5 * sold + 1
     return is_share
 
 

@@ -40,27 +40,32 @@ class Keys(NamedTuple):
 
 def keys_of(frame: pd.DataFrame) -> Keys:
     """Return which position each row of ``frame`` is about."""
-    combined, size = np.zeros(len(frame), np.int64), 1
+    combined, blank, size = np.zeros(len(frame), np.int64), 0, 1
     for name in KEY:
         codes, count = _codes(frame[name])
         if count > 1:
             combined *= count
             combined += codes
-            size *= count
+            blank, size = blank * count + 1, size * count
+    combined += blank  # the blanks of all columns together are 0
     if size <= _DENSE:
         return _number(combined, size)
     ids, _ = pd.factorize(combined)
     return _number(ids.astype(np.int64, copy=False), int(ids.max(initial=-1)) + 1)
 
 
-def _codes(column: pd.Series[Any]) -> tuple[Ints, int]:
-    """Return a code for each value of ``column`` (0: blank) and how many codes there are."""
+def _codes(column: pd.Series[Any]) -> tuple[npt.NDArray[np.integer[Any]], int]:
+    """Return a code for each value of ``column`` (-1: blank) and how many codes there are: 1, if all are the same."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.codes.to_numpy() + np.int64(1), len(column.cat.categories) + 1
-    if column.isna().all():
-        return np.zeros(len(column), np.int64), 1
-    codes, uniques = pd.factorize(column)
-    return codes + np.int64(1), len(uniques) + 1
+        codes, count = column.cat.codes.to_numpy(), len(column.cat.categories)
+        is_one = len(codes) > 0 and codes.min() == codes.max()
+        return codes, 1 if is_one else count + 1
+    blank = column.isna().to_numpy()
+    codes = np.full(len(column), NONE)
+    given = np.flatnonzero(~blank)  # the loan date of few rows is given
+    codes[given], uniques = pd.factorize(column.array.take(given))
+    is_one = not len(given) or (len(uniques) == 1 and len(given) == len(column))
+    return codes, 1 if is_one else len(uniques) + 1
 
 
 def _number(combined: Ints, size: int) -> Keys:

@@ -45,7 +45,8 @@ def test_changes_are_those_between_the_two():
 
 
 @pytest.mark.parametrize(
-    "again", [(A, A, B), (A, B, A, C), (A, B, A, B, C), (A, B, C, B, C), (A, A, A), (A, OTHER, B, OTHER, A, B)]
+    "again",
+    [(A, A, B), (A, A, A, B), (A, B, A, C), (A, B, A, B, C), (A, B, C, B, C), (A, A, A), (A, OTHER, B, OTHER, A, B)],
 )
 def test_what_was_said_already_is_no_state(again):
     """Frames of one or of several events that were sent twice: the states are those without them."""
@@ -53,6 +54,8 @@ def test_what_was_said_already_is_no_state(again):
     kept = np.flatnonzero(found.states.is_state)
     once = list(dict.fromkeys(map(str, again)))
     assert [str(again[row]) for row in kept] == once
+    own = [row for row in kept if again[row] is not OTHER]
+    assert found.previous[own].tolist() == [NONE, *own[:-1]]
 
 
 def test_a_return_to_an_earlier_state_by_a_fill_is_one():
@@ -61,6 +64,14 @@ def test_a_return_to_an_earlier_state_by_a_fill_is_one():
     found = history(back, state("buy", 1000, 20, 20_000, net=20), back)
     assert found.states.is_state.all()
     assert found.changes.sold[2]
+
+
+def test_what_a_fill_explains_once_a_repetition_is_out_is_a_state():
+    """B, A again, C: the sell that led from B to C counts, though C was said before and no fill leads to it from A."""
+    found = history(C, A, B, A, C)
+    assert found.states.is_state.tolist() == [True, True, True, False, True]
+    assert found.previous[4] == 2
+    assert found.changes.sold[4]
 
 
 def test_only_the_last_states_are_looked_through():
