@@ -250,13 +250,21 @@ def read_parquet(
     if rows is not None and isinstance(level, dict):
         frame.index = pd.RangeIndex(level["start"], level["stop"], level["step"], name=level["name"])[rows]
     for name, categories in ours.categories.items():
-        if name in frame:
-            frame[name] = frame[name].astype(pd.CategoricalDtype(pd.Index(categories, dtype="str")))
+        dtype = pd.CategoricalDtype(pd.Index(categories, dtype="str"))
+        if name in frame and not _is_same(frame[name].dtype, dtype):
+            frame[name] = frame[name].astype(dtype)
     if ours.labels:
         frame.columns = _with_categories(frame.columns, ours.labels)
     if ours.attrs:
         frame.attrs[ATTRS_KEY] = ours.attrs
     return frame
+
+
+def _is_same(one: Any, other: pd.CategoricalDtype) -> bool:
+    """Tell whether both have the same categories in the same order, which ``==`` asks of ordered ones only."""
+    if not isinstance(one, pd.CategoricalDtype) or one.ordered != other.ordered:
+        return False
+    return one.categories.identical(other.categories)
 
 
 def _comparable(

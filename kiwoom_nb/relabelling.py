@@ -100,6 +100,8 @@ def _renamed(values: Any, labels: Mapping[str, str]) -> Any:
 
 def with_categories(values: pd.Series[Any], categories: pd.Index[Any]) -> pd.Series[Any]:
     """Return ``values`` with other categories in the places of theirs, of which some may be alike now."""
+    if categories.is_unique:
+        return values.cat.rename_categories(categories)  # type: ignore[arg-type]  # an index keeps its dtype
     kept = categories.unique()
     places = np.append(kept.get_indexer(categories), -1)  # the last is of what is missing
     made = pd.Categorical.from_codes(places[values.cat.codes], categories=kept, ordered=values.cat.ordered)
