@@ -153,23 +153,31 @@ class History:
     def _drop_repetitions(self) -> None:
         """Let rows be no states that say what one of the last states said, and that no fill explains.
 
-        Taking one out changes what lies before the next one, which is then looked at again.
+        Taking one out lets those behind it look further back, to states that seemed too long ago: they are all looked
+        at again.
         """
+        while len(rows := self._repetitions()):
+            following = self._following(rows)
+            while len(rows):
+                rows = self._take_out(rows, following)
+
+    def _repetitions(self) -> Ints:
+        """Return the rows that are to be taken out."""
         linked = self.states.is_state & (self.previous >= 0) & _is_odd(self.changes)
         rows = np.flatnonzero(linked[: self.rows])
-        if not len(rows := rows[self._repeats(rows)]):
-            return
-        following = self._following(rows)
-        while len(rows):
-            self.states.is_state[rows] = False
-            before, after = self.previous[rows], following[rows]
-            following[before] = after
-            after, before = after[after >= 0], before[after >= 0]
-            self.previous[after] = before
-            self._change_again(after)
-            rows = np.sort(after[after < self.rows])
-            rows = rows[_is_odd(self.changes.take(rows))]
-            rows = rows[self._repeats(rows)]
+        return rows[self._repeats(rows)]
+
+    def _take_out(self, rows: Ints, following: Ints) -> Ints:
+        """Let ``rows`` be no states; return those behind them that are to be taken out now."""
+        self.states.is_state[rows] = False
+        before, after = self.previous[rows], following[rows]
+        following[before] = after
+        after, before = after[after >= 0], before[after >= 0]
+        self.previous[after] = before
+        self._change_again(after)
+        rows = np.sort(after[after < self.rows])
+        rows = rows[_is_odd(self.changes.take(rows))]
+        return rows[self._repeats(rows)]
 
     def _change_again(self, rows: Ints) -> None:
         """Look again at what lies before ``rows``; at everything, where account queries may know more now."""

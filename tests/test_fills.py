@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from days import ODD, PLAIN, SECOND, START, ask, by_account, fed, frame_of, state, values
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import kiwoom_nb as kn
@@ -166,6 +166,7 @@ def test_a_frame_that_is_sent_again_changes_nothing(name, asked, data):
 
 
 @given(st.sampled_from(list(DAYS)), st.sets(st.integers(0, 119), max_size=60), st.booleans())
+@example(name="odd", dropped={28, 29, 30, 31, 32}, asked=False)  # the first event that is left cannot be read
 @few
 def test_what_lies_between_two_events_is_never_told_wrong(name, dropped, asked):
     """However many events are lost, unnoticed: shares and money are right, though what cancelled out is not seen."""
@@ -180,7 +181,8 @@ def test_what_lies_between_two_events_is_never_told_wrong(name, dropped, asked):
             table.receive(parse(raw), at)
             events += range(number, number + count)
         number += count
-    _check_against_truth(day, fills(table.frame()), events)
+    frame = table.frame()
+    _check_against_truth(day, fills(frame), events, np.flatnonzero(frame["quantity"].isna()))
 
 
 def _happened(day):
@@ -197,15 +199,17 @@ def _happened(day):
 NEVER = pd.Timestamp(0, tz="UTC")
 
 
-def _check_against_truth(day, found, events):
-    """Compare each fill with all that happened to its position since the last event that was heard."""
+def _check_against_truth(day, found, events, unread=()):
+    """Compare each fill with all that happened to its position since the last event that was heard and understood."""
     last, spans = {}, []
     happened = _happened(day)
     told_at = list(zip(values(day.truth.positions, *KEY), day.truth.positions["time"], strict=True))
-    for event in events:
+    unread = set(unread) - set(found["row"].dropna())
+    for row, event in enumerate(events):
         key, time = told_at[event]
         spans.append((key, last.get(key, NEVER), time))
-        last[key] = time
+        if row not in unread:  # else what it told is part of the next one
+            last[key] = time
     for fill in found[found["row"].notna()].itertuples():
         key, start, end = spans[fill.row]
         between = [one for one in happened[key] if start < one[0] <= end]

@@ -81,6 +81,13 @@ def test_only_the_last_states_are_looked_through():
     assert history(*steps, steps[0]).states.is_state.all()
 
 
+def test_repetitions_do_not_push_out_of_sight_what_others_repeat():
+    """Each frame comes again after nine others, which come again too: the states are those without them."""
+    steps = [state("buy", 1000, n, 1000 * n, net=n) for n in range(1, 2 + REMEMBERED)]
+    new = [entry for pair in zip(steps[9:], steps, strict=False) for entry in pair]
+    assert history(*steps[:9], *new).states.is_state.tolist() == [True] * 9 + [True, False] * (REMEMBERED - 8)
+
+
 def test_blanks_are_no_states():
     """Without cost or realized P&L nothing can be told; a quantity can be read off the shares bought today."""
     no_cost, no_quantity = state("buy", 1000, 15, None, net=15), state("buy", 1010, None, 20_100, net=20)
