@@ -34,7 +34,7 @@ _ADDRESS: Final = re.compile(
 
 _NUMBER: Final = r"(?<![0-9])[0-9]{10}(?![0-9])"  # what an account looks like where nobody says that it is one
 _LONG: Final = 8  # digits of an account that no code or price has by chance
-_LONGEST: Final = 18  # digits of a number that a column of numbers can hold
+_LONGEST: Final = 20  # digits of the greatest whole number that a column can hold
 _NO_TEXT: Final = "biufcmM"  # kinds of dtypes
 _NUMBERS: Final = "iuf"
 

@@ -198,6 +198,17 @@ def test_an_account_that_is_a_small_number_or_none_is_not_found_in_numbers(accou
     assert shown["mine"].tolist() == [42]
 
 
+@pytest.mark.parametrize(
+    ("account", "dtype"), [("1234561111", "int64"), ("9" * 18, "Int64"), ("1" + "7" * 19, "uint64")]
+)
+def test_an_account_in_a_column_of_numbers_is_refused_however_long_it_is(account, dtype):
+    """Up to the greatest number that a column holds."""
+    table = BalanceTable(mask_accounts=False, capacity=4)
+    table.receive(parse(event(f9201=account)), 1)
+    with pytest.raises(ValueError, match="holds account numbers as numbers"):
+        anonymized(table.frame().assign(mine=pd.Series([int(account)], dtype=dtype)))
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.text(alphabet="0123456789", min_size=4, max_size=12), min_size=1, max_size=4, unique=True))
 def test_accounts_of_any_length_stay_apart(accounts):
